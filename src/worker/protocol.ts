@@ -1,0 +1,292 @@
+/**
+ * Owns the messages between the page and the worker. Rows and weights never cross; commands, events,
+ * finished files and small samples for display do.
+ */
+import type { UserMessage } from '../config/errors.ts';
+import type { Recipe } from '../config/recipe.ts';
+import type { Mapping, Message, TemplateId } from '../data/types.ts';
+
+export interface DeviceInfo {
+  vendor: string;
+  architecture: string;
+  description: string;
+  /** True on SwiftShader, lavapipe and other software adapters. */
+  software: boolean;
+  f16: boolean;
+  subgroups: boolean;
+  maxBufferSize: number;
+  maxBindingSize: number;
+  /** GFLOP/s of a short matmul, null until measured. */
+  gflops: number | null;
+}
+
+export type ModelSource =
+  | { kind: 'builtin' }
+  /** Files of one model folder, dropped or picked; read by slices, never copied whole. */
+  | { kind: 'folder'; name: string; files: File[] };
+
+export interface ModelSummary {
+  source: 'builtin' | 'folder' | 'hub';
+  name: string;
+  architecture: string;
+  parameters: number;
+  /** Bytes of weights on the GPU. */
+  weightBytes: number;
+  dtype: 'f32' | 'bf16' | 'f16';
+  tiedEmbeddings: boolean;
+  hiddenSize: number;
+  numHiddenLayers: number;
+  vocabSize: number;
+  maxPositionEmbeddings: number;
+  /** The model has a chat template of its own. */
+  hasChatTemplate: boolean;
+  /** Control tokens of these templates exist in the vocabulary. */
+  knownTemplates: TemplateId[];
+}
+
+export type DataSource = { kind: 'builtin' } | { kind: 'file'; file: File };
+
+export interface SkippedLine {
+  line: number;
+  reason: string;
+}
+
+export interface DatasetSummary {
+  id: string;
+  name: string;
+  source: 'builtin' | 'file';
+  bytes: number;
+  rows: number;
+  /** Rows that could not be parsed: counted whole, the first 1,000 named. */
+  skipped: number;
+  skippedLines: SkippedLine[];
+  mapping: Mapping;
+  /** Why this shape was chosen, in words. */
+  detectedBecause: string;
+  /** Field names seen in the first rows, for the mapping form. */
+  fields: string[];
+  createdAt: number;
+}
+
+/** A raw row for the table, cut to a displayable size. */
+export interface DisplayRow {
+  index: number;
+  line: number;
+  /** Prompt and answer as mapped; `problem` says why a row cannot be used. */
+  prompt: string;
+  answer: string;
+  problem?: string;
+}
+
+export interface InspectedToken {
+  id: number;
+  text: string;
+  trained: boolean;
+  special: boolean;
+  /** Lost to truncation. */
+  cut: boolean;
+}
+
+/** A stretch of tokens of one turn; text the template adds between turns belongs to the turn it precedes or closes. */
+export interface InspectedTurn {
+  role: string;
+  /** Index into the row's messages, or null when the template added this turn by itself. */
+  messageIndex: number | null;
+  trained: boolean;
+  tokens: InspectedToken[];
+}
+
+export interface InspectedRow {
+  index: number;
+  line: number;
+  totalTokens: number;
+  trainedTokens: number;
+  keptTokens: number;
+  turns: InspectedTurn[];
+  /** Why the row is refused, when it is. */
+  refused?: string;
+}
+
+export type FindingKind =
+  | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
+  | 'skipped-line' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
+
+export interface Finding {
+  kind: FindingKind;
+  severity: 'warning' | 'error';
+  title: string;
+  /** Cause or advice: one sentence. */
+  detail: string;
+  count: number;
+  /** Row indices, at most 1,000. */
+  rows: number[];
+}
+
+export interface DataReport {
+  rows: number;
+  usableRows: number;
+  droppedRows: number;
+  cutRows: number;
+  tokens: number;
+  labelledTokens: number;
+  longest: number;
+  /** Bucket i counts rows of [i * width, (i + 1) * width) tokens before truncation. */
+  histogram: { width: number; counts: number[] };
+  checksPassed: number;
+  findings: Finding[];
+}
+
+export interface Forecast {
+  trainingRows: number;
+  heldOutRows: number;
+  droppedRows: number;
+  tokensSeen: number;
+  labelledTokensSeen: number;
+  steps: number;
+  stepsPerEpoch: number;
+  warmupSteps: number;
+  trainableParameters: number;
+  modelParameters: number;
+  adapterBytes: number;
+  memory: { weights: number; activations: number; logits: number; adapter: number; total: number };
+  /** Seconds for the whole run, and where the number comes from; null when nothing was measured yet. */
+  seconds: number | null;
+  measured: boolean;
+}
+
+export type RunStatus = 'running' | 'paused' | 'stopped' | 'finished' | 'failed' | 'interrupted';
+
+export interface StepMetrics {
+  step: number;
+  epoch: number;
+  loss: number;
+  evalLoss?: number;
+  learningRate: number;
+  gradNorm: number;
+  /** Tokens seen so far in the run. */
+  numTokens: number;
+  tokensPerSecond: number;
+}
+
+export interface PromptAnswer {
+  step: number;
+  promptIndex: number;
+  prompt: string;
+  answer: string;
+}
+
+export interface RunSummary {
+  id: string;
+  name: string;
+  status: RunStatus;
+  createdAt: number;
+  updatedAt: number;
+  recipe: Recipe;
+  model: Pick<ModelSummary, 'source' | 'name' | 'architecture'>;
+  dataset: Pick<DatasetSummary, 'id' | 'name' | 'rows'>;
+  step: number;
+  totalSteps: number;
+  finalLoss: number | null;
+  bestEvalLoss: number | null;
+  seconds: number;
+  /** A checkpoint exists and its dataset is still stored, so the run can go on. */
+  resumable: boolean;
+}
+
+export interface RunDetail extends RunSummary {
+  metrics: StepMetrics[];
+  answers: PromptAnswer[];
+  alerts: UserMessage[];
+}
+
+export interface SamplingConfig {
+  /** 0 is greedy. */
+  temperature: number;
+  topK: number;
+  topP: number;
+  maxNewTokens: number;
+  seed: number;
+}
+
+export interface ExportCheck {
+  file: string;
+  bytes: number;
+  ok: boolean;
+  /** e.g. "Same logits as the model you tried: largest difference 0". */
+  detail: string;
+}
+
+export interface ExportResult {
+  zip: Blob;
+  fileName: string;
+  checks: ExportCheck[];
+  ok: boolean;
+}
+
+/** Every request: its arguments and its result. */
+export interface Requests {
+  'device.open': { args: { measure?: boolean }; result: DeviceInfo };
+  'model.load': { args: { source: ModelSource }; result: ModelSummary };
+  'model.unload': { args: Record<string, never>; result: null };
+  'data.import': { args: { source: DataSource }; result: DatasetSummary };
+  'data.list': { args: Record<string, never>; result: DatasetSummary[] };
+  'data.delete': { args: { datasetId: string }; result: null };
+  'data.setMapping': { args: { datasetId: string; mapping: Mapping }; result: DatasetSummary };
+  'data.rows': { args: { datasetId: string; offset: number; limit: number }; result: DisplayRow[] };
+  'data.preview': { args: { datasetId: string; index: number; mapping?: Mapping }; result: Message[] };
+  /** Needs a loaded model for its tokenizer. `trainedTurns` overrides per message index. */
+  'data.inspect': {
+    args: { datasetId: string; index: number; template: TemplateId; maxLength: number; trainedTurns?: Record<number, boolean> };
+    result: InspectedRow;
+  };
+  'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
+  'train.forecast': { args: { datasetId: string; recipe: Recipe }; result: Forecast };
+  /** Resolves when the run ends, is stopped, or fails; progress comes as events. */
+  'train.start': { args: { datasetId: string; recipe: Recipe; name?: string }; result: RunSummary };
+  'train.resume': { args: { runId: string }; result: RunSummary };
+  'train.pause': { args: Record<string, never>; result: null };
+  'train.continue': { args: Record<string, never>; result: null };
+  'train.stop': { args: Record<string, never>; result: null };
+  'runs.list': { args: Record<string, never>; result: RunSummary[] };
+  'runs.get': { args: { runId: string }; result: RunDetail };
+  'runs.rename': { args: { runId: string; name: string }; result: RunSummary };
+  'runs.delete': { args: { runId: string }; result: null };
+  /** Makes a finished or stopped run's adapter the tuned model of Try and Export. */
+  'runs.open': { args: { runId: string }; result: RunDetail };
+  /** Streams 'chat.token' events under `streamId`; the result is the whole answer. */
+  'chat.generate': {
+    args: { streamId: string; messages: Message[]; template: TemplateId; which: 'base' | 'tuned'; sampling: SamplingConfig };
+    result: { text: string; tokens: number; tokensPerSecond: number; stoppedBy: 'eos' | 'length' | 'user' };
+  };
+  'chat.stop': { args: { streamId: string }; result: null };
+  'chat.heldOutPrompts': { args: { datasetId: string; limit: number }; result: string[] };
+  'export.build': { args: Record<string, never>; result: ExportResult };
+  /** Loads a PEFT adapter folder or zip onto the loaded model. */
+  'adapter.import': { args: { name: string; files: File[] }; result: { name: string; r: number; targetModules: string[] } };
+  'storage.info': { args: Record<string, never>; result: { usage: number; quota: number; persisted: boolean } };
+  /** Cancels a running 'model.load', 'data.import' or 'data.report' request by its id. */
+  cancel: { args: { requestId: number }; result: null };
+}
+
+export type RequestName = keyof Requests;
+
+export type ToWorker = {
+  [N in RequestName]: { id: number; name: N; args: Requests[N]['args'] };
+}[RequestName];
+
+export type WorkerEvent =
+  | { type: 'progress'; requestId: number; label: string; done: number; total: number | null; unit: 'bytes' | 'rows' | 'tensors' }
+  | { type: 'train.started'; run: RunSummary }
+  | { type: 'train.step'; runId: string; metrics: StepMetrics; totalSteps: number; elapsedSeconds: number; secondsLeft: number | null }
+  | { type: 'train.eval'; runId: string; step: number; evalLoss: number }
+  | { type: 'train.answer'; runId: string; answer: PromptAnswer }
+  | { type: 'train.alert'; runId: string; alert: UserMessage; step: number }
+  | { type: 'train.checkpoint'; runId: string; step: number }
+  | { type: 'train.status'; runId: string; status: RunStatus; message?: UserMessage }
+  | { type: 'chat.token'; streamId: string; text: string }
+  | { type: 'device.lost'; message: UserMessage };
+
+export type FromWorker =
+  | { kind: 'result'; id: number; result: unknown }
+  | { kind: 'error'; id: number; error: UserMessage }
+  | { kind: 'event'; event: WorkerEvent };
