@@ -1,0 +1,178 @@
+/**
+ * WebGPU in Node: finds a Vulkan driver for the kind of adapter asked for and starts Dawn (npm `webgpu`) on it.
+ * Refuses to know what is computed. One kind a process is the normal case: Vulkan reads its environment when
+ * Dawn starts, so this module sets it first.
+ */
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { EtudeError } from '../config/errors.ts';
+
+export type NodeGpuKind = 'swiftshader' | 'lavapipe' | 'gpu' | 'auto';
+export const NODE_GPU_KINDS: readonly NodeGpuKind[] = ['swiftshader', 'lavapipe', 'gpu', 'auto'];
+
+/** Values of the Vulkan loader's variables before this module touched them. */
+const outerEnv = { VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES, VK_DRIVER_FILES: process.env.VK_DRIVER_FILES };
+
+/** Dawn stops when its last GPU object is collected; these stay referenced until `closeNodeGpu`. */
+const open = new Map<NodeGpuKind, GPU>();
+
+const CHROMIUM_FOLDERS = [
+  '/usr/lib/chromium',
+  '/usr/lib/chromium-browser',
+  '/opt/google/chrome',
+  '/opt/google/chrome-beta',
+  '/opt/google/chrome-unstable',
+  '/opt/chromium.org/chromium',
+  '/snap/chromium/current/usr/lib/chromium-browser',
+];
+
+/** Folders of playwright's downloaded browsers, newest revision first. */
+function playwrightFolders(): string[] {
+  const set = process.env.PLAYWRIGHT_BROWSERS_PATH;
+  const cache = set !== undefined && set !== '0' && set !== '' ? set : join(homedir(), '.cache', 'ms-playwright');
+  if (!existsSync(cache)) return [];
+  return readdirSync(cache)
+    .filter((name) => name.startsWith('chromium'))
+    .sort((a, b) => Number(b.split('-').at(-1)) - Number(a.split('-').at(-1)))
+    .flatMap((name) => readdirSync(join(cache, name)).map((inner) => join(cache, name, inner)));
+}
+
+/** A browser found on PATH or named by CHROME_PATH lies in a folder of its own, behind a link or a wrapper. */
+function foldersBesideBrowser(): string[] {
+  const candidates = process.env.CHROME_PATH ? [process.env.CHROME_PATH] : [];
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    for (const name of ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']) candidates.push(join(folder, name));
+  }
+  return candidates.filter((path) => existsSync(path)).map((path) => dirname(realpathSync(path)));
+}
+
+/** Path of SwiftShader's driver description, which every Chromium and Chrome for Linux carries, or null. */
+export function findSwiftShaderIcd(): string | null {
+  for (const folder of [...foldersBesideBrowser(), ...CHROMIUM_FOLDERS, ...playwrightFolders()]) {
+    const path = join(folder, 'vk_swiftshader_icd.json');
+    if (existsSync(path)) return path;
+  }
+  return null;
+}
+
+/** Path of lavapipe's driver description (Mesa), or null. */
+export function findLavapipeIcd(): string | null {
+  for (const folder of ['/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d', '/etc/vulkan/icd.d']) {
+    if (!existsSync(folder)) continue;
+    const name = readdirSync(folder).find((file) => /^lvp_icd\b.*\.json$/.test(file));
+    if (name !== undefined) return join(folder, name);
+  }
+  return null;
+}
+
+function missing(what: string, nextStep: string): EtudeError {
+  return new EtudeError({ code: 'device.driverMissing', what, expected: 'A WebGPU adapter for Node (Dawn on Vulkan, Metal or Direct3D).', nextStep });
+}
+
+/** Points the Vulkan loader at one driver description, or back at the system's own when `icd` is null. */
+function selectDriver(icd: string | null): void {
+  const set = (name: 'VK_ICD_FILENAMES' | 'VK_DRIVER_FILES', value: string | undefined): void => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  };
+  set('VK_ICD_FILENAMES', icd ?? outerEnv.VK_ICD_FILENAMES);
+  set('VK_DRIVER_FILES', icd ?? outerEnv.VK_DRIVER_FILES);
+  // Mesa refuses to start without it; any folder of ours will do.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir();
+}
+
+/** A GPU on the given driver, or null where Dawn finds no adapter there that `accept` takes. */
+async function startDawn(icd: string | null, accept: (info: GPUAdapterInfo) => boolean): Promise<GPU | null> {
+  selectDriver(icd);
+  let dawn: { create(options: string[]): GPU; globals: object };
+  try {
+    dawn = await import('webgpu');
+  } catch (error) {
+    throw new EtudeError({
+      code: 'device.dawnMissing',
+      what: `Dawn, the WebGPU of the npm package 'webgpu', does not load on ${process.platform}-${process.arch}.`,
+      likelyCause: error instanceof Error ? error.message : String(error),
+      nextStep: 'Run npm ci again, or leave out --runtime node so that the browser runs the work.',
+    }, { cause: error });
+  }
+  Object.assign(globalThis, dawn.globals);
+  const gpu = dawn.create(process.platform === 'linux' ? ['backend=vulkan'] : []);
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  return adapter !== null && accept(adapter.info) ? gpu : null;
+}
+
+async function openSwiftShader(): Promise<GPU> {
+  const icd = findSwiftShaderIcd();
+  if (icd === null) {
+    throw missing('SwiftShader was not found: no Chromium or Chrome lies in any usual place.',
+      'apt-get install chromium libvulkan1, or set CHROME_PATH to a Chrome that is installed.');
+  }
+  const gpu = await startDawn(icd, (info) => /swiftshader/i.test(`${info.architecture} ${info.device} ${info.description}`));
+  if (gpu === null) throw missing(`SwiftShader (${icd}) did not start.`, 'apt-get install libvulkan1');
+  return gpu;
+}
+
+async function openLavapipe(): Promise<GPU> {
+  const icd = findLavapipeIcd();
+  const backports = 'apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1 (Mesa 25 or newer)';
+  if (icd === null) throw missing('lavapipe, the software Vulkan driver of Mesa, is not installed.', backports);
+  const gpu = await startDawn(icd, (info) => /llvmpipe/i.test(info.description));
+  if (gpu === null) throw missing(`lavapipe (${icd}) did not start; Dawn refuses Mesa 22.`, backports);
+  return gpu;
+}
+
+async function openHardware(): Promise<GPU> {
+  const gpu = await startDawn(null, (info) => !isSoftwareAdapter(info));
+  if (gpu === null) {
+    throw missing('No graphics card with a driver for WebGPU was found.',
+      'Install the card\'s Vulkan driver, or choose --device swiftshader or --device lavapipe.');
+  }
+  return gpu;
+}
+
+/** True for SwiftShader, lavapipe, WARP and whatever else computes on the CPU. */
+export function isSoftwareAdapter(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || /swiftshader|llvmpipe|software|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+}
+
+/** The first of hardware, lavapipe and SwiftShader that starts: fastest first. */
+async function openFirst(): Promise<GPU> {
+  const reasons: string[] = [];
+  for (const attempt of [openHardware, openLavapipe, openSwiftShader]) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof EtudeError) || error.code !== 'device.driverMissing') throw error;
+      reasons.push(error.message);
+    }
+  }
+  throw missing(`No WebGPU adapter works in Node. ${reasons.join(' ')}`, 'apt-get install chromium libvulkan1');
+}
+
+/**
+ * Starts Dawn on an adapter of the given kind and installs WebGPU's globals (GPUBufferUsage and the rest).
+ * Every later call of the same kind gets the same GPU. Throws EtudeError 'device.driverMissing' with the
+ * command that installs what is missing.
+ */
+export async function openNodeGpu(kind: NodeGpuKind): Promise<GPU> {
+  const known = open.get(kind);
+  if (known !== undefined) return known;
+  const start = { swiftshader: openSwiftShader, lavapipe: openLavapipe, gpu: openHardware, auto: openFirst }[kind];
+  const gpu = await start();
+  open.set(kind, gpu);
+  return gpu;
+}
+
+/** Lets go of every GPU, so that Dawn's threads end; devices must be destroyed before. */
+export function closeNodeGpu(): void {
+  open.clear();
+}
+
+/** Ends the process with `code` once what was printed is out: Dawn's threads and open servers cannot hold it back. */
+export async function exitNow(code: number): Promise<never> {
+  closeNodeGpu();
+  const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => void stream.write('', () => resolve()));
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
+}
