@@ -1,0 +1,54 @@
+import { defineConfig } from 'vitest/config';
+
+/** Rooms whose tests run shaders: one process a file, one file at a time, because a software adapter uses every core. */
+const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens'].map((room) => `tests/${room}/**/*.test.ts`);
+const E2E_TESTS = ['tests/e2e/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    isolate: true,
+    passWithNoTests: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          environment: 'node',
+          include: ['tests/**/*.test.ts', 'tests/**/*.test.tsx'],
+          exclude: [...GPU_TESTS, ...E2E_TESTS],
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'gpu',
+          environment: 'node',
+          include: GPU_TESTS,
+          setupFiles: ['tests/setup/gpuErrors.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          environment: 'node',
+          include: E2E_TESTS,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
