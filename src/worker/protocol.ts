@@ -208,6 +208,14 @@ export interface SamplingConfig {
   seed: number;
 }
 
+/** A prompt the run never trained on, with the answer its row gives. */
+export interface HeldOutPrompt {
+  /** 0-based row; null when the prompt comes from a held-out file of its own (the built-in dataset). */
+  index: number | null;
+  prompt: string;
+  reference: string;
+}
+
 export interface ExportCheck {
   file: string;
   bytes: number;
@@ -259,7 +267,7 @@ export interface Requests {
     result: { text: string; tokens: number; tokensPerSecond: number; stoppedBy: 'eos' | 'length' | 'user' };
   };
   'chat.stop': { args: { streamId: string }; result: null };
-  'chat.heldOutPrompts': { args: { datasetId: string; limit: number }; result: string[] };
+  'chat.heldOutPrompts': { args: { datasetId: string; limit: number }; result: HeldOutPrompt[] };
   'export.build': { args: Record<string, never>; result: ExportResult };
   /** Loads a PEFT adapter folder or zip onto the loaded model. */
   'adapter.import': { args: { name: string; files: File[] }; result: { name: string; r: number; targetModules: string[] } };
