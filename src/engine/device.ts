@@ -1,0 +1,160 @@
+/**
+ * Owns the WebGPU device: asks for it, knows its limits, makes and counts buffers, reports its loss.
+ * Refuses to know what the buffers hold.
+ */
+import { EtudeError, type UserMessage } from '../config/errors.ts';
+
+export interface EngineInfo {
+  vendor: string;
+  architecture: string;
+  description: string;
+  /** SwiftShader, lavapipe, WARP and the like: correct, and far slower than a GPU. */
+  software: boolean;
+  f16: boolean;
+  subgroups: boolean;
+  /** Identifies adapter and driver: measured choices are remembered under it. */
+  key: string;
+}
+
+export interface Engine {
+  readonly device: GPUDevice;
+  readonly info: EngineInfo;
+  readonly limits: GPUSupportedLimits;
+  /** Largest storage binding, bytes. Tests lower it to exercise splitting. */
+  readonly maxBinding: number;
+  readonly pipelines: Map<string, Promise<GPUComputePipeline>>;
+  readonly layouts: Map<string, GPUBindGroupLayout>;
+  /** Chosen kernel variant by shape class ('matmul.wide' -> 'direct'), by measurement or by hand; a run records them. */
+  readonly variants: Record<string, string>;
+  /** Bytes of live buffers, and the most there ever were since `resetPeak`. */
+  readonly memory: { live: number; peak: number };
+  createBuffer(label: string, bytes: number, usage: number): GPUBuffer;
+  destroyBuffer(buffer: GPUBuffer): void;
+  /** Settles when the device is lost, unless by `destroy`. */
+  readonly lost: Promise<UserMessage>;
+  destroy(): void;
+}
+
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const;
+
+/** Storage buffers a kernel may use: 8 are guaranteed, and no kernel here needs more. */
+export const MAX_STORAGE_BUFFERS = 8;
+
+export const noWebGpu = (): EtudeError =>
+  new EtudeError({
+    code: 'device.noWebGpu',
+    what: 'This browser does not offer WebGPU, so nothing can be trained here.',
+    expected: 'Chrome or Edge 121 or newer, Safari 26 or newer, or Firefox 141 or newer on Windows.',
+    likelyCause: 'An older browser, hardware acceleration switched off in its settings, or a page not served over https or localhost.',
+    nextStep: 'Open this page in a current Chrome. On Linux, start it with --enable-unsafe-webgpu --enable-features=Vulkan.',
+  });
+
+export interface EngineOptions {
+  powerPreference?: GPUPowerPreference;
+  /** Lower the binding limit below the adapter's, for tests. */
+  maxBinding?: number;
+}
+
+/** Opens the device with the adapter's own limits. Throws EtudeError device.noWebGpu, device.noAdapter or device.refused. */
+export async function openEngine(gpu: GPU | undefined, options: EngineOptions = {}): Promise<Engine> {
+  if (!gpu) throw noWebGpu();
+  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  if (!adapter) {
+    throw new EtudeError({
+      code: 'device.noAdapter',
+      what: 'WebGPU is there, but the browser offered no graphics adapter.',
+      expected: 'At least one adapter, a software one included.',
+      likelyCause: 'The graphics driver is blocked or crashed, or hardware acceleration is off.',
+      nextStep: 'Open chrome://gpu to see why, turn on hardware acceleration in the settings, and restart the browser.',
+    });
+  }
+  const requiredLimits: Record<string, number> = {};
+  for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
+  const wantedFeatures: GPUFeatureName[] = ['shader-f16', 'subgroups' as GPUFeatureName, 'timestamp-query'];
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({
+      label: 'etude',
+      requiredLimits,
+      requiredFeatures: wantedFeatures.filter((f) => adapter.features.has(f)),
+    });
+  } catch (cause) {
+    throw new EtudeError(
+      {
+        code: 'device.refused',
+        what: `The graphics adapter ${adapter.info.description || adapter.info.vendor} refused to open.`,
+        expected: 'A device with the limits the adapter itself reports.',
+        likelyCause: cause instanceof Error ? cause.message : 'Another page may hold the adapter, or its driver just restarted.',
+        nextStep: 'Close other pages that use the GPU and reload this one.',
+      },
+      { cause },
+    );
+  }
+  return makeEngine(adapter, device, options);
+}
+
+function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptions): Engine {
+  const { vendor, architecture, description } = adapter.info;
+  const text = `${vendor} ${architecture} ${description} ${adapter.info.device}`;
+  const software = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(text);
+  const memory = { live: 0, peak: 0 };
+  const sizes = new Map<GPUBuffer, number>();
+  let closing = false;
+  return {
+    device,
+    limits: device.limits,
+    maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize, options.maxBinding ?? Infinity),
+    info: {
+      vendor,
+      architecture,
+      description: description || adapter.info.device || architecture || vendor || 'unknown adapter',
+      software,
+      f16: device.features.has('shader-f16'),
+      subgroups: device.features.has('subgroups' as GPUFeatureName),
+      key: text.trim(),
+    },
+    variants: {},
+    pipelines: new Map(),
+    layouts: new Map(),
+    memory,
+    createBuffer(label, bytes, usage) {
+      const size = Math.max(16, Math.ceil(bytes / 4) * 4);
+      const buffer = device.createBuffer({ label, size, usage });
+      sizes.set(buffer, size);
+      memory.live += size;
+      memory.peak = Math.max(memory.peak, memory.live);
+      return buffer;
+    },
+    destroyBuffer(buffer) {
+      memory.live -= sizes.get(buffer) ?? 0;
+      sizes.delete(buffer);
+      buffer.destroy();
+    },
+    lost: new Promise((resolve) => {
+      void device.lost.then((info) => {
+        if (closing || info.reason === 'destroyed') return;
+        resolve({
+          code: 'device.lost',
+          what: 'The graphics device was lost.',
+          expected: 'The device stays available while the page is open.',
+          likelyCause: info.message || 'The driver restarted, the machine slept, or another program used up the GPU memory.',
+          nextStep: 'Reload the page and resume the run from its last checkpoint; nothing saved is lost.',
+        });
+      });
+    }),
+    destroy() {
+      closing = true;
+      for (const buffer of sizes.keys()) buffer.destroy();
+      sizes.clear();
+      memory.live = 0;
+      device.destroy();
+    },
+  };
+}

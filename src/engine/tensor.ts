@@ -1,0 +1,110 @@
+/**
+ * Owns what a tensor is on the GPU: a labelled range of a buffer with a storage type. Refuses to know what it means.
+ */
+import type { Engine } from './device.ts';
+
+/** Storage types. bf16 and f16 stay packed two in a u32 and are unpacked in the kernel. */
+export type StorageType = 'f32' | 'bf16' | 'f16';
+
+export interface Tensor {
+  readonly label: string;
+  readonly buffer: GPUBuffer;
+  /** Bytes from the start of the buffer; a multiple of 256. */
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** A frozen matrix [rows, cols], stored as it came, cut by rows into parts that fit one binding. */
+export interface Weight {
+  readonly label: string;
+  readonly dtype: StorageType;
+  readonly rows: number;
+  readonly cols: number;
+  readonly parts: { tensor: Tensor; rowStart: number; rows: number }[];
+}
+
+export const BYTES: Record<StorageType, number> = { f32: 4, bf16: 2, f16: 2 };
+const STORAGE = 0x80 | 0x08 | 0x04; // STORAGE | COPY_DST | COPY_SRC; the globals may not exist when this module loads
+
+/** A zeroed tensor of n 4-byte elements in a buffer of its own. */
+export function createTensor(engine: Engine, label: string, elements: number): Tensor {
+  const byteLength = elements * 4;
+  return { label, buffer: engine.createBuffer(label, byteLength, STORAGE), offset: 0, byteLength };
+}
+
+/** A view of n 4-byte elements of another tensor. The start must be a multiple of 64 elements. */
+export function viewTensor(of: Tensor, label: string, startElement: number, elements: number): Tensor {
+  if (startElement % 64 !== 0) throw new Error(`${label}: view starts at element ${startElement}, not at a multiple of 64`);
+  return { label, buffer: of.buffer, offset: of.offset + startElement * 4, byteLength: elements * 4 };
+}
+
+export function writeTensor(engine: Engine, tensor: Tensor, data: Float32Array | Uint32Array | Int32Array, startElement = 0): void {
+  engine.device.queue.writeBuffer(tensor.buffer, tensor.offset + startElement * 4, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+}
+
+/** Reads n elements back. Waits for everything submitted before. */
+export async function readTensor(engine: Engine, tensor: Tensor, elements = tensor.byteLength / 4, startElement = 0): Promise<Float32Array<ArrayBuffer>> {
+  const staging = engine.createBuffer(`read ${tensor.label}`, elements * 4, 0x01 | 0x08); // MAP_READ | COPY_DST
+  try {
+    const encoder = engine.device.createCommandEncoder({ label: `read ${tensor.label}` });
+    encoder.copyBufferToBuffer(tensor.buffer, tensor.offset + startElement * 4, staging, 0, elements * 4);
+    engine.device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(0x01);
+    const copy = new Float32Array(staging.getMappedRange().slice(0, elements * 4));
+    staging.unmap();
+    return copy;
+  } finally {
+    engine.destroyBuffer(staging);
+  }
+}
+
+/**
+ * Allocates the parts of a [rows, cols] weight. Parts start at even rows, so packed parts start at a whole u32.
+ * @param bytes optional reader of a byte range of the row-major source; streamed in pieces, never held whole.
+ */
+export function createWeight(engine: Engine, label: string, dtype: StorageType, rows: number, cols: number): Weight {
+  const rowBytes = cols * BYTES[dtype];
+  let rowsPerPart = Math.floor(engine.maxBinding / rowBytes);
+  if (rowsPerPart < rows) rowsPerPart -= rowsPerPart % 2;
+  const parts: Weight['parts'] = [];
+  for (let rowStart = 0; rowStart < rows; rowStart += rowsPerPart) {
+    const n = Math.min(rowsPerPart, rows - rowStart);
+    const byteLength = Math.ceil((n * rowBytes) / 4) * 4;
+    const partLabel = rows > rowsPerPart ? `${label} rows ${rowStart}..` : label;
+    parts.push({
+      rowStart,
+      rows: n,
+      tensor: { label: partLabel, buffer: engine.createBuffer(partLabel, byteLength, STORAGE), offset: 0, byteLength },
+    });
+  }
+  return { label, dtype, rows, cols, parts };
+}
+
+/**
+ * Writes a run of source bytes into a weight.
+ * @param byteStart offset from the start of the row-major source; a multiple of 4.
+ */
+export function writeWeightBytes(engine: Engine, weight: Weight, byteStart: number, bytes: Uint8Array<ArrayBuffer>): void {
+  const rowBytes = weight.cols * BYTES[weight.dtype];
+  for (const part of weight.parts) {
+    const partStart = part.rowStart * rowBytes;
+    const partEnd = partStart + part.rows * rowBytes;
+    const from = Math.max(byteStart, partStart);
+    const to = Math.min(byteStart + bytes.byteLength, partEnd);
+    if (from >= to) continue;
+    const slice = bytes.subarray(from - byteStart, to - byteStart);
+    const whole = slice.byteLength & ~3;
+    if (whole > 0) engine.device.queue.writeBuffer(part.tensor.buffer, from - partStart, slice, 0, whole);
+    if (whole < slice.byteLength) {
+      // writeBuffer takes multiples of 4 bytes; an odd tail (the very end of a packed tensor) is padded with zeros.
+      const tail = new Uint8Array(4);
+      tail.set(slice.subarray(whole));
+      engine.device.queue.writeBuffer(part.tensor.buffer, from - partStart + whole, tail);
+    }
+  }
+}
+
+export const destroyTensor = (engine: Engine, tensor: Tensor): void => engine.destroyBuffer(tensor.buffer);
+export const destroyWeight = (engine: Engine, weight: Weight): void => {
+  for (const part of weight.parts) engine.destroyBuffer(part.tensor.buffer);
+};
