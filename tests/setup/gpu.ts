@@ -18,6 +18,7 @@ export function testDeviceKind(): NodeGpuKind {
 function watchDevices(): void {
   const prototype = GPUAdapter.prototype as GPUAdapter & { etudeWatched?: boolean };
   if (prototype.etudeWatched) return;
+  // oxlint-disable-next-line typescript/unbound-method -- called below with the adapter as `this`
   const requestDevice = prototype.requestDevice;
   prototype.requestDevice = async function (descriptor) {
     const device = await requestDevice.call(this, descriptor);
