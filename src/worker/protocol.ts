@@ -247,6 +247,8 @@ export interface Requests {
     args: { datasetId: string; index: number; template: TemplateId; maxLength: number; trainedTurns?: Record<number, boolean> };
     result: InspectedRow;
   };
+  /** Keeps a row's switches in the dataset, so that training masks the row as data.inspect shows it. */
+  'data.setTrainedTurns': { args: { datasetId: string; index: number; trainedTurns: Record<number, boolean> }; result: null };
   'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
   'train.forecast': { args: { datasetId: string; recipe: Recipe }; result: Forecast };
   /** Resolves when the run ends, is stopped, or fails; progress comes as events. */
