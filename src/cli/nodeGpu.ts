@@ -3,10 +3,11 @@
  * Refuses to know what is computed. One kind a process is the normal case: Vulkan reads its environment when
  * Dawn starts, so this module sets it first.
  */
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { EtudeError } from '../config/errors.ts';
+import { chromiumFolders } from './chromium.ts';
 
 export type NodeGpuKind = 'swiftshader' | 'lavapipe' | 'gpu' | 'auto';
 export const NODE_GPU_KINDS: readonly NodeGpuKind[] = ['swiftshader', 'lavapipe', 'gpu', 'auto'];
@@ -17,39 +18,9 @@ const outerEnv = { VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES, VK_DRIVER_FIL
 /** Dawn stops when its last GPU object is collected; these stay referenced until `closeNodeGpu`. */
 const open = new Map<NodeGpuKind, GPU>();
 
-const CHROMIUM_FOLDERS = [
-  '/usr/lib/chromium',
-  '/usr/lib/chromium-browser',
-  '/opt/google/chrome',
-  '/opt/google/chrome-beta',
-  '/opt/google/chrome-unstable',
-  '/opt/chromium.org/chromium',
-  '/snap/chromium/current/usr/lib/chromium-browser',
-];
-
-/** Folders of playwright's downloaded browsers, newest revision first. */
-function playwrightFolders(): string[] {
-  const set = process.env.PLAYWRIGHT_BROWSERS_PATH;
-  const cache = set !== undefined && set !== '0' && set !== '' ? set : join(homedir(), '.cache', 'ms-playwright');
-  if (!existsSync(cache)) return [];
-  return readdirSync(cache)
-    .filter((name) => name.startsWith('chromium'))
-    .sort((a, b) => Number(b.split('-').at(-1)) - Number(a.split('-').at(-1)))
-    .flatMap((name) => readdirSync(join(cache, name)).map((inner) => join(cache, name, inner)));
-}
-
-/** A browser found on PATH or named by CHROME_PATH lies in a folder of its own, behind a link or a wrapper. */
-function foldersBesideBrowser(): string[] {
-  const candidates = process.env.CHROME_PATH ? [process.env.CHROME_PATH] : [];
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    for (const name of ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']) candidates.push(join(folder, name));
-  }
-  return candidates.filter((path) => existsSync(path)).map((path) => dirname(realpathSync(path)));
-}
-
 /** Path of SwiftShader's driver description, which every Chromium and Chrome for Linux carries, or null. */
 export function findSwiftShaderIcd(): string | null {
-  for (const folder of [...foldersBesideBrowser(), ...CHROMIUM_FOLDERS, ...playwrightFolders()]) {
+  for (const folder of chromiumFolders()) {
     const path = join(folder, 'vk_swiftshader_icd.json');
     if (existsSync(path)) return path;
   }
