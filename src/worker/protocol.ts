@@ -4,7 +4,13 @@
  */
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
-import type { Mapping, Message, TemplateId } from '../data/types.ts';
+import type {
+  DataReport, DatasetSummary, DisplayRow, InspectedRow, Mapping, Message, TemplateId,
+} from '../data/types.ts';
+
+export type {
+  DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
+} from '../data/types.ts';
 
 export interface DeviceInfo {
   vendor: string;
@@ -45,96 +51,6 @@ export interface ModelSummary {
 }
 
 export type DataSource = { kind: 'builtin' } | { kind: 'file'; file: File };
-
-export interface SkippedLine {
-  line: number;
-  reason: string;
-}
-
-export interface DatasetSummary {
-  id: string;
-  name: string;
-  source: 'builtin' | 'file';
-  bytes: number;
-  rows: number;
-  /** Rows that could not be parsed: counted whole, the first 1,000 named. */
-  skipped: number;
-  skippedLines: SkippedLine[];
-  mapping: Mapping;
-  /** Why this shape was chosen, in words. */
-  detectedBecause: string;
-  /** Field names seen in the first rows, for the mapping form. */
-  fields: string[];
-  createdAt: number;
-}
-
-/** A raw row for the table, cut to a displayable size. */
-export interface DisplayRow {
-  index: number;
-  line: number;
-  /** Prompt and answer as mapped; `problem` says why a row cannot be used. */
-  prompt: string;
-  answer: string;
-  problem?: string;
-}
-
-export interface InspectedToken {
-  id: number;
-  text: string;
-  trained: boolean;
-  special: boolean;
-  /** Lost to truncation. */
-  cut: boolean;
-}
-
-/** A stretch of tokens of one turn; text the template adds between turns belongs to the turn it precedes or closes. */
-export interface InspectedTurn {
-  role: string;
-  /** Index into the row's messages, or null when the template added this turn by itself. */
-  messageIndex: number | null;
-  trained: boolean;
-  tokens: InspectedToken[];
-}
-
-export interface InspectedRow {
-  index: number;
-  line: number;
-  totalTokens: number;
-  trainedTokens: number;
-  keptTokens: number;
-  turns: InspectedTurn[];
-  /** Why the row is refused, when it is. */
-  refused?: string;
-}
-
-export type FindingKind =
-  | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
-  | 'skipped-line' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
-
-export interface Finding {
-  kind: FindingKind;
-  severity: 'warning' | 'error';
-  title: string;
-  /** Cause or advice: one sentence. */
-  detail: string;
-  count: number;
-  /** Row indices, at most 1,000. */
-  rows: number[];
-}
-
-export interface DataReport {
-  rows: number;
-  usableRows: number;
-  droppedRows: number;
-  cutRows: number;
-  tokens: number;
-  labelledTokens: number;
-  longest: number;
-  /** Bucket i counts rows of [i * width, (i + 1) * width) tokens before truncation. */
-  histogram: { width: number; counts: number[] };
-  checksPassed: number;
-  findings: Finding[];
-}
 
 export interface Forecast {
   trainingRows: number;
