@@ -1,10 +1,23 @@
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { contentSecurityPolicyPlugin } from './scripts/contentSecurityPolicy.ts';
+
+const nonce = randomBytes(16).toString('base64url');
+const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 export default defineConfig({
   // Relative addresses, so that the built folder works from any sub-path of any host.
   base: './',
-  plugins: [react()],
+  plugins: [react(), contentSecurityPolicyPlugin(nonce)],
+  html: { cspNonce: nonce },
   worker: { format: 'es' },
-  build: { target: 'es2023' },
+  build: {
+    target: 'es2023',
+    // A data: address for a small font or icon would break the Content-Security-Policy.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1000,
+    rolldownOptions: { input: { index: page('index.html'), headless: page('headless.html') } },
+  },
 });
