@@ -1,1 +1,1 @@
-export {};
+globalThis.dispatchEvent(new Event('etude-headless'));
