@@ -1,0 +1,135 @@
+/** The datasets in this browser, the one in use, and how it is looked at. */
+import { create } from 'zustand';
+import type { UserMessage } from '../config/errors.ts';
+import { readStored, writeStored } from './persist.ts';
+import type { DatasetSummary, DataSource, Finding, Mapping, Progress } from './types.ts';
+import { failure, request } from './worker.ts';
+
+export type DataView = 'mask' | 'table' | 'mapping';
+
+interface DataState {
+  /** null until the stored datasets are listed. */
+  datasets: DatasetSummary[] | null;
+  currentId: string | null;
+  importing: { name: string; bytes: number | null; progress: Progress | null; startedAt: number } | null;
+  /** Why the last import or change failed; the data in use is untouched. */
+  error: UserMessage | null;
+  view: DataView;
+  /** 0-based row of the mask inspector. */
+  row: number;
+  /** Only these rows are shown, because a finding was opened. */
+  filter: { title: string; rows: number[]; total: number } | null;
+  /** Rises when rows on screen are out of date. */
+  version: number;
+}
+
+export const useData = create<DataState>(() => ({
+  datasets: null, currentId: null, importing: null, error: null, view: 'mask', row: 0, filter: null, version: 0,
+}));
+
+export const currentDataset = (s: DataState): DatasetSummary | null => s.datasets?.find((d) => d.id === s.currentId) ?? null;
+
+let importing: AbortController | null = null;
+
+const withDataset = (list: DatasetSummary[] | null, dataset: DatasetSummary): DatasetSummary[] =>
+  [dataset, ...(list ?? []).filter((d) => d.id !== dataset.id)];
+
+/** Lists what is stored and goes on with the dataset of the last visit. */
+export async function listDatasets(): Promise<void> {
+  try {
+    const datasets = await request('data.list', {});
+    const last = readStored('dataset');
+    useData.setState((s) => ({
+      datasets,
+      currentId: s.currentId ?? datasets.find((d) => d.id === last)?.id ?? null,
+    }));
+  } catch (error) {
+    useData.setState({ datasets: [], error: failure(error) });
+  }
+}
+
+export function selectDataset(id: string | null): void {
+  writeStored('dataset', id);
+  useData.setState((s) => ({ currentId: id, row: 0, filter: null, error: null, version: s.version + 1 }));
+}
+
+export async function importData(source: DataSource): Promise<boolean> {
+  importing?.abort();
+  const controller = new AbortController();
+  importing = controller;
+  const isFile = source.kind === 'file';
+  useData.setState({
+    error: null,
+    importing: { name: isFile ? source.file.name : 'Built-in data', bytes: isFile ? source.file.size : null, progress: null, startedAt: Date.now() },
+  });
+  // Asked of the page because a worker cannot: keeps the browser from clearing rows and runs under pressure.
+  void navigator.storage?.persist?.().catch(() => false);
+  try {
+    const dataset = await request('data.import', { source }, {
+      signal: controller.signal,
+      onProgress: (progress) => useData.setState((s) => (s.importing && importing === controller ? { importing: { ...s.importing, progress } } : s)),
+    });
+    if (importing !== controller) return false;
+    useData.setState((s) => ({ datasets: withDataset(s.datasets, dataset), importing: null }));
+    selectDataset(dataset.id);
+    return true;
+  } catch (error) {
+    if (importing === controller) useData.setState({ importing: null, error: failure(error) });
+    return false;
+  }
+}
+
+export const cancelImport = (): void => importing?.abort();
+export const dismissDataError = (): void => useData.setState({ error: null });
+
+export async function deleteDataset(id: string): Promise<void> {
+  try {
+    await request('data.delete', { datasetId: id });
+    useData.setState((s) => ({ datasets: s.datasets?.filter((d) => d.id !== id) ?? null }));
+    if (useData.getState().currentId === id) selectDataset(null);
+  } catch (error) {
+    useData.setState({ error: failure(error) });
+  }
+}
+
+export async function setMapping(mapping: Mapping): Promise<void> {
+  const { currentId } = useData.getState();
+  if (!currentId) return;
+  try {
+    const dataset = await request('data.setMapping', { datasetId: currentId, mapping });
+    useData.setState((s) => ({
+      datasets: s.datasets?.map((d) => (d.id === dataset.id ? dataset : d)) ?? null, version: s.version + 1, error: null, filter: null,
+    }));
+  } catch (error) {
+    useData.setState({ error: failure(error) });
+  }
+}
+
+export const setDataView = (view: DataView): void => useData.setState({ view });
+
+export function setRow(row: number): void {
+  const rows = currentDataset(useData.getState())?.rows ?? 0;
+  useData.setState({ row: Math.max(0, Math.min(rows - 1, Math.trunc(row) || 0)) });
+}
+
+/** Next or previous row, inside the finding when one is open. */
+export function moveRow(by: 1 | -1): void {
+  const { row, filter } = useData.getState();
+  if (!filter) return setRow(row + by);
+  const next = by > 0 ? filter.rows.find((r) => r > row) : filter.rows.findLast((r) => r < row);
+  if (next !== undefined) setRow(next);
+}
+
+/** Shows the rows of a finding, the first of them in the inspector. */
+export function openFinding(finding: Pick<Finding, 'title' | 'rows' | 'count'>): void {
+  useData.setState({ filter: { title: finding.title, rows: finding.rows, total: finding.count } });
+  if (finding.rows[0] !== undefined) setRow(finding.rows[0]);
+}
+
+export const clearFilter = (): void => useData.setState({ filter: null });
+
+/** Opens a row in the mask inspector. */
+export function inspectRow(row: number): void {
+  setRow(row);
+  useData.setState({ view: 'mask' });
+}

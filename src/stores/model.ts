@@ -1,0 +1,59 @@
+/** Which base model is chosen and loaded. */
+import { create } from 'zustand';
+import type { UserMessage } from '../config/errors.ts';
+import type { ModelSource, ModelSummary, Progress } from './types.ts';
+import { failure, request } from './worker.ts';
+
+export interface ModelFolder { name: string; files: File[] }
+
+interface ModelState {
+  choice: 'builtin' | 'folder';
+  folder: ModelFolder | null;
+  status: 'idle' | 'loading' | 'ready' | 'failed';
+  summary: ModelSummary | null;
+  progress: Progress | null;
+  startedAt: number;
+  error: UserMessage | null;
+}
+
+export const useModel = create<ModelState>(() => ({
+  choice: 'builtin', folder: null, status: 'idle', summary: null, progress: null, startedAt: 0, error: null,
+}));
+
+let loading: AbortController | null = null;
+
+export const chooseModel = (choice: ModelState['choice']): void => useModel.setState({ choice });
+
+export const setFolder = (folder: ModelFolder): void => useModel.setState({ choice: 'folder', folder, error: null });
+
+/** Loads what is chosen; a failed or cancelled load leaves no model. */
+export async function loadModel(): Promise<void> {
+  const { choice, folder } = useModel.getState();
+  const source: ModelSource | null = choice === 'builtin' ? { kind: 'builtin' } : folder && { kind: 'folder', ...folder };
+  if (!source) return;
+  loading?.abort();
+  const controller = new AbortController();
+  loading = controller;
+  useModel.setState({ status: 'loading', summary: null, progress: null, error: null, startedAt: Date.now() });
+  try {
+    const summary = await request('model.load', { source }, {
+      signal: controller.signal,
+      onProgress: (progress) => { if (loading === controller) useModel.setState({ progress }); },
+    });
+    if (loading === controller) useModel.setState({ status: 'ready', summary, progress: null });
+  } catch (error) {
+    if (loading !== controller) return;
+    const message = failure(error);
+    useModel.setState({ status: message ? 'failed' : 'idle', summary: null, progress: null, error: message });
+  }
+}
+
+export function cancelLoad(): void {
+  loading?.abort();
+}
+
+/** The worker or the device is gone, and the weights with it. */
+export function modelLost(error: UserMessage): void {
+  loading = null;
+  if (useModel.getState().status !== 'idle') useModel.setState({ status: 'failed', summary: null, progress: null, error });
+}

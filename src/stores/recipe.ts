@@ -1,0 +1,87 @@
+/** The recipe under the hand: valid at all times; what is typed but not valid yet is kept apart, by path. */
+import { create } from 'zustand';
+import { defaultRecipe, recipeSchema, type Recipe } from '../config/recipe.ts';
+import { readStored, writeStored } from './persist.ts';
+
+export type RecipeMode = 'simple' | 'advanced' | 'json';
+export type RecipeGroup = 'data' | 'lora' | 'training';
+
+interface RecipeState {
+  recipe: Recipe;
+  mode: RecipeMode;
+  /** Changed by hand since the last reset, so nothing replaces it without being asked. */
+  touched: boolean;
+  /** Path ("training.learningRate") to what is wrong with the text in its field. */
+  invalid: Record<string, string>;
+  /** Text of the JSON view while it does not parse. */
+  jsonDraft: string | null;
+}
+
+const stored = recipeSchema.safeParse(readStored('recipe'));
+
+export const useRecipe = create<RecipeState>(() => ({
+  recipe: stored.success ? stored.data : defaultRecipe(),
+  touched: stored.success && readStored('recipeTouched') === true,
+  mode: 'simple', invalid: {}, jsonDraft: null,
+}));
+
+function keep(recipe: Recipe, touched: boolean): void {
+  writeStored('recipe', recipe);
+  writeStored('recipeTouched', touched);
+  useRecipe.setState({ recipe, touched });
+}
+
+export const setRecipeMode = (mode: RecipeMode): void => useRecipe.setState({ mode });
+
+/** Replaces the whole recipe; it was validated by the caller. */
+export function setRecipe(recipe: Recipe, touched = true): void {
+  keep(recipe, touched);
+  useRecipe.setState({ invalid: {}, jsonDraft: null });
+}
+
+/** First complaint of the schema about `path`, or null when `value` was accepted and stored. */
+export function setSetting(group: RecipeGroup, key: string, value: unknown): string | null {
+  const path = `${group}.${key}`;
+  const { recipe, invalid } = useRecipe.getState();
+  const parsed = recipeSchema.safeParse({ ...recipe, [group]: { ...recipe[group], [key]: value } });
+  const { [path]: _, ...others } = invalid;
+  if (parsed.success) {
+    keep(parsed.data, true);
+    useRecipe.setState({ invalid: others });
+    return null;
+  }
+  const message = parsed.error.issues[0]?.message ?? 'Not a value this setting takes.';
+  useRecipe.setState({ invalid: { ...others, [path]: message } });
+  return message;
+}
+
+/** Text in a field that is not even a number. */
+export function markInvalid(path: string, message: string): void {
+  useRecipe.setState((s) => ({ invalid: { ...s.invalid, [path]: message } }));
+}
+
+/** Takes the JSON view's text; returns what is wrong with it, or null once it is the recipe. */
+export function setRecipeJson(text: string): string | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    useRecipe.setState({ jsonDraft: text });
+    return `Not JSON: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  const parsed = recipeSchema.safeParse(value);
+  if (!parsed.success) {
+    useRecipe.setState({ jsonDraft: text });
+    const issue = parsed.error.issues[0];
+    return issue ? `${issue.path.join('.') || 'recipe'}: ${issue.message}` : 'Not a recipe.';
+  }
+  setRecipe(parsed.data);
+  return null;
+}
+
+/** Which model and data the recipe is for: facts, not choices, so they do not count as touching it. */
+export function recordSources(model: Recipe['model'] | null, dataset: Recipe['dataset'] | null): void {
+  const { recipe, touched } = useRecipe.getState();
+  const next = recipeSchema.safeParse({ ...recipe, ...(model ? { model } : {}), ...(dataset ? { dataset } : {}) });
+  if (next.success) keep(next.data, touched);
+}
