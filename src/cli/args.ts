@@ -1,0 +1,85 @@
+/** The words after `npm run finetune --`, as values; a wrong one is refused with what was expected. */
+import { parseArgs } from 'node:util';
+import { EtudeError } from '../config/errors.ts';
+import { NODE_GPU_KINDS, type NodeGpuKind } from './nodeGpu.ts';
+
+export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT folder.
+
+  npm run finetune -- --model <folder|builtin> --data <file|builtin> --out <folder> [options]
+
+  --model    folder with config.json, *.safetensors and tokenizer files, or 'builtin'
+  --data     .jsonl, .json or .csv file, or 'builtin'
+  --out      folder for adapter_config.json, adapter_model.safetensors, README.md, recipe.json and metrics.jsonl
+  --recipe   recipe file (JSON) or share link; without it the defaults, or the built-in example's own
+  --adapter  PEFT adapter folder to start from
+  --runtime  browser (headless Chromium, default) or node (Dawn)
+  --device   auto (default), gpu, swiftshader, or with --runtime node also lavapipe
+  --overwrite  write into a folder that already holds files
+  --help`;
+
+export interface FinetuneArgs {
+  model: string;
+  data: string;
+  out: string;
+  recipe: string | null;
+  adapter: string | null;
+  runtime: 'browser' | 'node';
+  device: NodeGpuKind;
+  overwrite: boolean;
+}
+
+function badArgument(what: string, expected: string): EtudeError {
+  return new EtudeError({ code: 'cli.argument', what, expected, nextStep: 'npm run finetune -- --help lists every option.' });
+}
+
+function isOneOf<T extends string>(value: string, choices: readonly T[]): value is T {
+  return (choices as readonly string[]).includes(value);
+}
+
+function choice<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  if (isOneOf(value, choices)) return value;
+  throw badArgument(`--${option} is '${value}'.`, `One of ${choices.join(', ')}.`);
+}
+
+const OPTIONS = {
+  model: { type: 'string' },
+  data: { type: 'string' },
+  out: { type: 'string' },
+  recipe: { type: 'string' },
+  adapter: { type: 'string' },
+  runtime: { type: 'string', default: 'browser' },
+  device: { type: 'string', default: 'auto' },
+  overwrite: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** The run asked for, or 'help'. Throws EtudeError 'cli.argument'. */
+export function parseFinetuneArgs(args: string[]): FinetuneArgs | 'help' {
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options: OPTIONS, strict: true, allowPositionals: false }));
+  } catch (error) {
+    throw badArgument(error instanceof Error ? error.message : String(error), `Options: ${Object.keys(OPTIONS).map((name) => `--${name}`).join(' ')}`);
+  }
+  if (values.help) return 'help';
+  const required = (option: 'model' | 'data' | 'out', expected: string): string => {
+    const value = values[option];
+    if (value === undefined || value === '') throw badArgument(`--${option} is missing.`, expected);
+    return value;
+  };
+  const runtime = choice('runtime', values.runtime, ['browser', 'node'] as const);
+  const device = choice('device', values.device, NODE_GPU_KINDS);
+  if (runtime === 'browser' && device === 'lavapipe') {
+    throw badArgument('--device lavapipe does not work with --runtime browser.', 'auto, gpu or swiftshader; or --runtime node.');
+  }
+  return {
+    model: required('model', "A model folder, or 'builtin'."),
+    data: required('data', "A .jsonl, .json or .csv file, or 'builtin'."),
+    out: required('out', 'A folder to write the adapter to.'),
+    recipe: values.recipe ?? null,
+    adapter: values.adapter ?? null,
+    runtime,
+    device,
+    overwrite: values.overwrite,
+  };
+}
