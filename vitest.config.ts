@@ -42,6 +42,7 @@ export default defineConfig({
           name: 'e2e',
           environment: 'node',
           include: E2E_TESTS,
+          globalSetup: ['tests/setup/buildStudio.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
           fileParallelism: false,
