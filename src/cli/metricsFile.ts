@@ -1,0 +1,55 @@
+/** metrics.jsonl: a line for each logged step, in the field names of TRL's logs. */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import type { StepMetrics } from '../worker/protocol.ts';
+
+export interface MetricsLine {
+  step: number;
+  epoch?: number;
+  loss?: number;
+  eval_loss?: number;
+  learning_rate?: number;
+  grad_norm?: number;
+  num_tokens?: number;
+  tokens_per_second?: number;
+}
+
+export function metricsLine(metrics: StepMetrics): MetricsLine {
+  return {
+    step: metrics.step,
+    epoch: metrics.epoch,
+    loss: metrics.loss,
+    ...(metrics.evalLoss === undefined ? {} : { eval_loss: metrics.evalLoss }),
+    learning_rate: metrics.learningRate,
+    grad_norm: metrics.gradNorm,
+    num_tokens: metrics.numTokens,
+    tokens_per_second: metrics.tokensPerSecond,
+  };
+}
+
+/** Writes each line as soon as it is whole, so that a run that dies leaves what it measured. */
+export class MetricsFile {
+  readonly path: string;
+  /** The last step waits here: its validation loss comes after it. */
+  #pending: MetricsLine | null = null;
+
+  constructor(path: string) {
+    this.path = path;
+    writeFileSync(path, '');
+  }
+
+  step(metrics: StepMetrics): void {
+    this.flush();
+    this.#pending = metricsLine(metrics);
+  }
+
+  /** A validation loss joins the line of its step; where that step was not logged it gets a line of its own. */
+  evaluation(step: number, evalLoss: number): void {
+    if (this.#pending !== null && this.#pending.step !== step) this.flush();
+    this.#pending = { ...(this.#pending ?? { step }), eval_loss: evalLoss };
+  }
+
+  flush(): void {
+    if (this.#pending !== null) appendFileSync(this.path, `${JSON.stringify(this.#pending)}\n`);
+    this.#pending = null;
+  }
+}
