@@ -1,0 +1,56 @@
+/** The recipe of a command-line run: a JSON file, a share link, or the defaults. A setting that is refused stops the command. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { builtinRecipe } from '../config/builtin.ts';
+import { EtudeError } from '../config/errors.ts';
+import { readRecipe, type ReadRecipe } from '../config/readRecipe.ts';
+import { defaultRecipe, type Recipe } from '../config/recipe.ts';
+import { decodeShare, hasShare } from '../config/shareUrl.ts';
+
+function readFileOrLink(argument: string): ReadRecipe {
+  if (existsSync(argument)) {
+    let value: unknown;
+    try {
+      value = JSON.parse(readFileSync(argument, 'utf8'));
+    } catch (cause) {
+      throw new EtudeError({
+        code: 'recipe.notJson', what: `${argument} is not JSON.`, expected: 'A recipe as Recipe > JSON copies it, or recipe.json of an export.',
+        likelyCause: cause instanceof Error ? cause.message : String(cause), nextStep: 'Copy the recipe again.',
+      }, { cause });
+    }
+    return readRecipe(value);
+  }
+  if (!hasShare(argument)) {
+    throw new EtudeError({
+      code: 'recipe.missing', what: `There is no recipe at '${argument}'.`, expected: 'A JSON file, or a share link with #recipe= in it.',
+      nextStep: 'Check the path; put a link in quotes, since a shell may cut it at #.',
+    });
+  }
+  const shared = decodeShare(argument);
+  if ('error' in shared) throw new EtudeError(shared.error);
+  return shared;
+}
+
+/** Names in a recipe are plain: anything else becomes an underscore. */
+const plainName = (path: string): string => basename(resolve(path)).replaceAll(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').slice(0, 200);
+
+/** A whole recipe that names the model and data really used. */
+export function recipeFromArguments(args: { recipe: string | null; model: string; data: string }): Recipe {
+  const builtin = args.model === 'builtin' && args.data === 'builtin';
+  let recipe = builtin ? builtinRecipe() : defaultRecipe();
+  if (args.recipe !== null) {
+    const read = readFileOrLink(args.recipe);
+    if (read.refused.length > 0) {
+      throw new EtudeError({
+        code: 'recipe.refused', what: `${read.refused.length} setting${read.refused.length === 1 ? '' : 's'} of the recipe cannot be used: ${read.refused.join('; ')}.`,
+        expected: 'Only settings that the studio knows, within their bounds.', nextStep: 'Correct or remove them; the rest keep their defaults.',
+      });
+    }
+    recipe = read.recipe;
+  }
+  return {
+    ...recipe,
+    model: args.model === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'folder', name: plainName(args.model) },
+    dataset: args.data === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'file', name: plainName(args.data) },
+  };
+}
