@@ -1,0 +1,260 @@
+/**
+ * Owns the mask of a model's own chat template. Published templates carry no spans, so each assistant content is
+ * rendered between unique sentinels: where the result without them equals the plain rendering, they mark the content
+ * with proof; where it does not, the row is refused. Refuses to know tokens beyond the end-of-turn token's text.
+ */
+import { TemplateRefusal } from '../chatTemplate.ts';
+import type { Tokenizer } from '../tokenizer.ts';
+import type { Message } from '../types.ts';
+import { isTrained, MaskRefusal, pythonStrip, type ConversationTemplate, type Rendered, type RenderedTurn } from './rendered.ts';
+
+/** Where a message's content lies in the plain rendering; null where the template shows it nowhere. */
+type Place = { start: number; end: number } | null;
+
+/** How a content is cut into [before sentinels, between, after]. */
+type Cut = (content: string) => [before: string, inside: string, after: string];
+
+const whole: Cut = (content) => ['', content, ''];
+/** Templates that trim a content move sentinels that stand outside its white space. */
+const trimmed: Cut = (content) => {
+  const inside = pythonStrip(content);
+  const from = content.indexOf(inside);
+  return [content.slice(0, from), inside, content.slice(from + inside.length)];
+};
+/** Reasoning templates take a content apart at </think> and write the parts where they want them. */
+const answerOnly: Cut = (content) => {
+  const from = content.lastIndexOf('</think>');
+  if (from < 0) return trimmed(content);
+  const head = content.slice(0, from + '</think>'.length);
+  const [before, inside, after] = trimmed(content.slice(head.length));
+  return [head + before, inside, after];
+};
+
+const PROBE: Message[] = [
+  { role: 'user', content: 'a0' }, { role: 'assistant', content: 'b1' },
+  { role: 'user', content: 'c2' }, { role: 'assistant', content: 'd3' },
+  { role: 'user', content: 'e4' }, { role: 'assistant', content: 'f5' },
+];
+
+export class ModelTemplate implements ConversationTemplate {
+  readonly stopTokens: readonly string[];
+  readonly controlTokens: readonly string[];
+  readonly #tokenizer: Tokenizer;
+  /** What stands between an answer and the end of its turn, end-of-turn token included; '' where the template has none. */
+  readonly #closer: string;
+  /** Text between two contents in the middle of a conversation, by 'role>role'. */
+  readonly #frames = new Map<string, string>();
+  readonly #userOpener: string;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+    this.#closer = this.#findCloser();
+    const lastSpecial = this.#firstSpecial(this.#closer);
+    this.stopTokens = [...new Set([lastSpecial, tokenizer.eosToken].filter((token) => token !== null))];
+    this.controlTokens = lastSpecial === null ? [] : [lastSpecial];
+    this.#learnFrames();
+    const between = this.#frames.get('assistant>user') ?? '';
+    this.#userOpener = between.slice(this.#closingLength(between));
+  }
+
+  renderPrompt(messages: readonly Message[]): string {
+    return this.#render(messages, true);
+  }
+
+  render(messages: readonly Message[]): Rendered {
+    const text = this.#render(messages);
+    const places = this.#locate(messages, text);
+    const rendered: Rendered = { text, turns: [], trained: [], injected: [] };
+    messages.forEach((message, messageIndex) => {
+      if (!isTrained(message)) return;
+      const place = places[messageIndex]!;
+      const closed = this.#closer !== '' && text.startsWith(this.#closer, place.end);
+      rendered.trained.push({ start: place.start, end: place.end + (closed ? this.#closer.length : 0), messageIndex, closed });
+    });
+    this.#divide(messages, places, rendered);
+    return rendered;
+  }
+
+  #render(messages: readonly Message[], prompt = false): string {
+    try {
+      return this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: prompt });
+    } catch (error) {
+      if (error instanceof TemplateRefusal) throw new MaskRefusal(`the model's template refuses the row: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  /** Places of all contents; throws MaskRefusal unless every assistant's is proven. */
+  #locate(messages: readonly Message[], plain: string): Place[] {
+    const all = (): boolean => true;
+    const assistants = (message: Message): boolean => message.role === 'assistant';
+    const attempts: [Cut, (message: Message) => boolean][] = [[whole, all], [trimmed, all], [whole, assistants], [trimmed, assistants], [answerOnly, assistants]];
+    let reason = '';
+    for (const [cut, marked] of attempts) {
+      const found = this.#attempt(messages, plain, cut, marked);
+      if (typeof found !== 'string') return found;
+      reason ||= found;
+    }
+    throw new MaskRefusal(reason);
+  }
+
+  #attempt(messages: readonly Message[], plain: string, cut: Cut, marked: (message: Message) => boolean): Place[] | string {
+    const sentinel = unusedSentinel(messages, plain);
+    const cuts = messages.map((message) => cut(message.content));
+    const withSentinels = messages.map((message, i): Message => {
+      const [before, inside, after] = cuts[i]!;
+      return marked(message) ? { ...message, content: before + sentinel.open(i) + inside + sentinel.close(i) + after } : message;
+    });
+    let text: string;
+    try {
+      text = this.#render(withSentinels);
+    } catch (error) {
+      if (error instanceof MaskRefusal) return error.message;
+      throw error;
+    }
+    if (sentinel.remove(text) !== plain) return 'the template rewrites this content, so its place in the text cannot be proven';
+    const places: Place[] = [];
+    let last = 0;
+    for (const [i, message] of messages.entries()) {
+      const open = text.indexOf(sentinel.open(i));
+      const close = text.indexOf(sentinel.close(i));
+      const once = open >= 0 && close > open && !text.includes(sentinel.open(i), open + 1) && !text.includes(sentinel.close(i), close + 1);
+      if (!once || open < last) {
+        if (message.role === 'assistant') return `the template does not write turn ${i + 1} exactly once and in order`;
+        places.push(null);
+        continue;
+      }
+      last = close;
+      const start = sentinel.remove(text.slice(0, open)).length;
+      const end = sentinel.remove(text.slice(0, close)).length;
+      // The template kept what was cut off in front: it is content too.
+      const before = cuts[i]![0];
+      const from = before !== '' && cut === answerOnly && plain.slice(0, start).endsWith(before) ? start - before.length : start;
+      places.push({ start: from, end });
+    }
+    return places;
+  }
+
+  /** The text after an answer up to and with its end-of-turn token, read off a conversation that ends with the answer. */
+  #findCloser(): string {
+    for (const messages of [PROBE.slice(0, 2), PROBE.slice(1, 2)]) {
+      try {
+        const content = messages.at(-1)!.content;
+        const text = this.#render(messages);
+        const tail = text.slice(text.lastIndexOf(content) + content.length);
+        const token = this.#firstSpecial(tail);
+        return token === null ? '' : tail.slice(0, tail.indexOf(token) + token.length);
+      } catch (error) {
+        if (!(error instanceof MaskRefusal)) throw error;
+      }
+    }
+    return '';
+  }
+
+  #firstSpecial(text: string): string | null {
+    const id = this.#tokenizer.encode(text).find((id) => this.#tokenizer.specialIds.has(id));
+    return id === undefined ? null : this.#tokenizer.tokenText(id);
+  }
+
+  #learnFrames(): void {
+    try {
+      const text = this.#render(PROBE);
+      const places = this.#locate(PROBE, text);
+      // The last answer is left out: what only stands before it (an empty think block) is no frame.
+      for (let i = 0; i + 2 < PROBE.length; i++) {
+        const [from, to] = [places[i], places[i + 1]];
+        if (from && to) this.#frames.set(`${PROBE[i]!.role}>${PROBE[i + 1]!.role}`, text.slice(from.end, to.start));
+      }
+    } catch (error) {
+      if (!(error instanceof MaskRefusal)) throw error;
+    }
+  }
+
+  /** Length of the part of a gap that closes the turn before it: its end-of-turn token and a line break. */
+  #closingLength(gap: string): number {
+    const token = this.#firstSpecial(gap);
+    if (token === null) return 0;
+    const at = gap.indexOf(token);
+    if (gap.slice(0, at).trim() !== '') return 0;
+    const end = at + token.length;
+    return end + (/^\n*/.exec(gap.slice(end))?.[0].length ?? 0);
+  }
+
+  /** Cuts the text into turns and notes what the template added beyond its frames. */
+  #divide(messages: readonly Message[], places: Place[], rendered: Rendered): void {
+    const { text } = rendered;
+    const shown = places.flatMap((place, index) => (place ? [{ index, place }] : []));
+    let turnStart = 0;
+    const addTurn = (role: string, messageIndex: number | null, end: number, trained: boolean) => {
+      if (end > turnStart) rendered.turns.push({ role, messageIndex, start: turnStart, end, trained } satisfies RenderedTurn);
+      turnStart = Math.max(turnStart, end);
+    };
+    shown.forEach(({ index, place }, n) => {
+      const message = messages[index]!;
+      const before = shown[n - 1];
+      const gap = text.slice(before?.place.end ?? 0, place.start);
+      if (before) this.#noteInjected(gap, `${messages[before.index]!.role}>${message.role}`, rendered);
+      else this.#divideStart(gap, message.role, addTurn, rendered);
+      const after = text.slice(place.end, shown[n + 1]?.place.start ?? text.length);
+      const closing = shown[n + 1] ? this.#closingLength(after) : after.length;
+      addTurn(message.role, index, place.end + closing, isTrained(message));
+    });
+    addTurn('template', null, text.length, false);
+  }
+
+  #divideStart(gap: string, role: string, addTurn: (role: string, index: null, end: number, trained: false) => void, rendered: Rendered): void {
+    const opener = role === 'user' && this.#userOpener !== '' && gap.endsWith(this.#userOpener) ? this.#userOpener : '';
+    const added = opener === '' ? gap : gap.slice(0, -opener.length);
+    if (!this.#hasWords(added)) return;
+    rendered.injected.push(this.#words(added));
+    if (opener !== '') addTurn('system', null, added.length, false);
+  }
+
+  #noteInjected(gap: string, key: string, rendered: Rendered): void {
+    const frame = this.#frames.get(key);
+    if (frame === gap || !this.#hasWords(gap)) return;
+    rendered.injected.push(frame === undefined ? this.#words(gap) : inserted(frame, gap));
+  }
+
+  /** Text without special tokens and role names: what is left was put there by the template. */
+  #words(text: string): string {
+    const ids = this.#tokenizer.encode(text).filter((id) => !this.#tokenizer.specialIds.has(id));
+    return this.#tokenizer.decode(ids).replace(/^\s*(?:system|user|assistant|model|human)\s*\n/i, '').trim();
+  }
+
+  #hasWords(text: string): boolean {
+    return /[\p{L}\p{N}]/u.test(this.#words(text).replaceAll(/\b(?:system|sys|user|assistant|model|human|inst|instruction|response)\b/gi, ''));
+  }
+}
+
+/** The middle of `text` that `frame` lacks. */
+function inserted(frame: string, text: string): string {
+  let from = 0;
+  while (from < frame.length && frame[from] === text[from]) from++;
+  let tail = 0;
+  while (tail < frame.length - from && frame.at(-1 - tail) === text.at(-1 - tail)) tail++;
+  return text.slice(from, text.length - tail).trim();
+}
+
+interface Sentinel {
+  open(index: number): string;
+  close(index: number): string;
+  remove(text: string): string;
+}
+
+/** Marks of private-use characters that occur nowhere in the conversation. */
+function unusedSentinel(messages: readonly Message[], plain: string): Sentinel {
+  const seen = plain + messages.map((message) => message.content).join('');
+  const free: string[] = [];
+  for (let code = 0xe000; free.length < 3 && code <= 0xf8ff; code++) {
+    const char = String.fromCharCode(code);
+    if (!seen.includes(char)) free.push(char);
+  }
+  const [open, close, end] = free;
+  if (end === undefined) throw new MaskRefusal('the row uses every private-use character, so no sentinel is free');
+  return {
+    open: (index) => `${open}${index}${end}`,
+    close: (index) => `${close}${index}${end}`,
+    remove: (text) => text.replaceAll(new RegExp(`[${open}${close}]\\d+${end}`, 'g'), ''),
+  };
+}

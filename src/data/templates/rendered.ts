@@ -1,0 +1,57 @@
+/** What every template produces: a conversation as text, with the stretches that are trained. Offsets are UTF-16 units. */
+import type { Message } from '../types.ts';
+
+/** A stretch of the text of one turn; turns lie end to end and cover the text. */
+export interface RenderedTurn {
+  role: string;
+  /** Index into the messages, or null for a turn the template added by itself. */
+  messageIndex: number | null;
+  start: number;
+  end: number;
+  trained: boolean;
+}
+
+/** Content of an assistant turn and the end-of-turn token after it. */
+export interface TrainedSpan {
+  start: number;
+  end: number;
+  messageIndex: number;
+  /** The span ends with an end-of-turn token. */
+  closed: boolean;
+}
+
+export interface Rendered {
+  text: string;
+  turns: RenderedTurn[];
+  trained: TrainedSpan[];
+  /** Text the template added by itself beyond its markers: a system turn, a date, an empty think block. */
+  injected: string[];
+}
+
+export interface ConversationTemplate {
+  render(messages: readonly Message[]): Rendered;
+  /** The conversation up to where the next answer begins. */
+  renderPrompt(messages: readonly Message[]): string;
+  /** Tokens after which an answer is over, by their text. */
+  readonly stopTokens: readonly string[];
+  /** Literals this template relies on as single tokens. */
+  readonly controlTokens: readonly string[];
+}
+
+/** The row cannot be masked with proof; its reason is shown beside the row's number. */
+export class MaskRefusal extends Error {
+  override readonly name = 'MaskRefusal';
+}
+
+export const isTrained = (message: Message): boolean => message.role === 'assistant' && message.trained !== false;
+
+/** White space as Python's str.strip and Jinja's trim know it: Unicode's, and the four separators U+001C to U+001F. */
+const isPythonSpace = (char: string): boolean => /\p{White_Space}/u.test(char) || (char >= '\u001c' && char <= '\u001f');
+
+export function pythonStrip(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isPythonSpace(text[from]!)) from++;
+  while (to > from && isPythonSpace(text[to - 1]!)) to--;
+  return text.slice(from, to);
+}
