@@ -1,0 +1,57 @@
+/** Owns the loss of labelled positions and its gradient, a chunk of rows at a time, and the sum of the losses. */
+import body from '../../../shaders/cross_entropy.wgsl?raw';
+import sumBody from '../../../shaders/loss_sum.wgsl?raw';
+import type { Engine } from '../device.ts';
+import { compileKernel, linearGrid, rowCount, rowParams, type Op, type Rows } from '../kernel.ts';
+import type { Tensor } from '../tensor.ts';
+import { withVec } from './vec.ts';
+
+export interface CrossEntropyArgs {
+  label: string;
+  /** A chunk of the targets. */
+  rows: Rows;
+  /** V */
+  vocab: number;
+  /** [R, V]; with train it becomes the gradient. */
+  logits: Tensor;
+  /** u32 [targets], each below V. */
+  labels: Tensor;
+  /** f32 [targets]; start .. start + R are written. */
+  loss: Tensor;
+  train?: boolean;
+}
+
+const WORKGROUP = 8;
+
+/** loss = lse - logit[label]; with train, logits <- (softmax - onehot) * step.loss_scale. */
+export function crossEntropy(e: Engine, { label, rows, vocab, logits, labels, loss, train = false }: CrossEntropyArgs): Op[] {
+  const constants = { COLS: vocab, TRAIN: train, WORKGROUP };
+  return [{
+    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vocab, body), constants, access: ['read', 'write', 'write'] }),
+    label: `${label} crossEntropy`,
+    params: rowParams(rows),
+    tensors: [labels, logits, loss],
+    grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
+    flops: (dims) => 25 * rowCount(rows, dims) * vocab,
+  }];
+}
+
+export interface LossSumArgs {
+  label: string;
+  /** f32 [targets] */
+  loss: Tensor;
+  /** stats[0] receives the sum. */
+  stats: Tensor;
+}
+
+/** stats[0] += sum(loss[0 .. targets]) * step.loss_scale */
+export function lossSum(e: Engine, { label, loss, stats }: LossSumArgs): Op[] {
+  return [{
+    ...compileKernel(e, { name: 'loss_sum', body: sumBody, access: ['read', 'write'] }),
+    label: `${label} lossSum`,
+    params: [],
+    tensors: [loss, stats],
+    grid: ({ targets }) => [targets > 0 ? 1 : 0, 1, 1],
+    flops: ({ targets }) => targets,
+  }];
+}

@@ -1,0 +1,80 @@
+/** Owns rotary positions: the tables, made on the CPU, and the rotation. */
+import body from '../../../shaders/rope.wgsl?raw';
+import type { Engine } from '../device.ts';
+import { compileKernel, linearGrid, type Op } from '../kernel.ts';
+import type { Tensor } from '../tensor.ts';
+import { vecWidth, withVec } from './vec.ts';
+
+export interface RopeTableConfig {
+  headDim: number;
+  ropeTheta: number;
+  ropeScaling:
+    | { type: 'default' }
+    | { type: 'linear'; factor: number }
+    | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositionEmbeddings: number };
+  maxPositions: number;
+}
+
+/**
+ * Angles per position, [headDim / 2], scaled as transformers does (modeling_rope_utils). Rounded to f32 where transformers
+ * rounds, because models were trained with those angles.
+ */
+export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Omit<RopeTableConfig, 'maxPositions'>): Float32Array {
+  return Float32Array.from({ length: headDim / 2 }, (_, d) => {
+    const frequency = Math.fround(1 / Math.fround(ropeTheta ** Math.fround((2 * d) / headDim)));
+    if (ropeScaling.type === 'default') return frequency;
+    if (ropeScaling.type === 'linear') return frequency / ropeScaling.factor;
+    const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings: original } = ropeScaling;
+    const wavelength = (2 * Math.PI) / frequency;
+    if (wavelength > original / lowFreqFactor) return frequency / factor;
+    if (wavelength < original / highFreqFactor) return frequency;
+    const smooth = (original / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+    return ((1 - smooth) * frequency) / factor + smooth * frequency;
+  });
+}
+
+/** cos and sin of position * inverse frequency, each [maxPositions, headDim / 2]. */
+export function ropeTables(config: RopeTableConfig): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
+  const frequencies = inverseFrequencies(config);
+  const half = frequencies.length;
+  const cos = new Float32Array(config.maxPositions * half);
+  const sin = new Float32Array(config.maxPositions * half);
+  for (let position = 0; position < config.maxPositions; position++) {
+    for (let d = 0; d < half; d++) {
+      const angle = Math.fround(position * frequencies[d]!);
+      cos[position * half + d] = Math.cos(angle);
+      sin[position * half + d] = Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+}
+
+export interface RopeArgs {
+  label: string;
+  heads: number;
+  /** D, even. */
+  headDim: number;
+  /** [M, heads * D], in place. */
+  x: Tensor;
+  /** u32 [M] */
+  positions: Tensor;
+  /** [maxPositions, D / 2] */
+  cos: Tensor;
+  sin: Tensor;
+  /** Turns back: the backward pass. */
+  inverse?: boolean;
+}
+
+/** Rotates the pairs (d, d + D/2) of every head by its token's position. */
+export function rope(e: Engine, { label, heads, headDim, x, positions, cos, sin, inverse = false }: RopeArgs): Op[] {
+  const pairs = (heads * headDim) / 2 / vecWidth(headDim / 2);
+  const constants = { HEADS: heads, HEAD_DIM: headDim, INVERSE: inverse };
+  return [{
+    ...compileKernel(e, { name: 'rope', body: withVec(headDim / 2, body), constants, access: ['write', 'read', 'read', 'read'] }),
+    label: `${label} rope${inverse ? 'Inverse' : ''}`,
+    params: [],
+    tensors: [x, positions, cos, sin],
+    grid: ({ tokens }) => linearGrid(tokens * pairs, 64),
+    flops: ({ tokens }) => 3 * tokens * heads * headDim,
+  }];
+}
