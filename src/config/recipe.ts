@@ -5,6 +5,9 @@
  */
 import { z } from 'zod';
 
+// zod would try `new Function` for speed, which the page's Content-Security-Policy reports as a violation.
+z.config({ jitless: true });
+
 /** Help for one setting: shown in the form. `usual` is the range most runs use. */
 export interface SettingHelp {
   label: string;
@@ -28,7 +31,7 @@ export const loraConfigSchema = z.strictObject({
   loraAlpha: setting(z.number().positive().max(1024).default(32), {
     label: 'LoRA alpha', help: 'Strength of the adapter: its output is scaled by alpha / rank. Usually twice the rank.', usual: [16, 64],
   }),
-  targetModules: setting(z.array(targetModuleSchema).min(1).default(['q_proj', 'k_proj', 'v_proj', 'o_proj']), {
+  targetModules: setting(z.array(targetModuleSchema).min(1).refine((list) => new Set(list).size === list.length, 'each projection once').default(['q_proj', 'k_proj', 'v_proj', 'o_proj']), {
     label: 'Layers that learn', help: 'Projections that carry an adapter. All seven learn more and cost more memory.',
   }),
   loraDropout: setting(z.number().min(0).max(0.9).default(0.05), {
@@ -99,7 +102,10 @@ export const dataConfigSchema = z.strictObject({
 });
 export type DataConfig = z.infer<typeof dataConfigSchema>;
 
-const name = z.string().max(200).regex(/^[\p{L}\p{N} ._\-/@+():]*$/u, 'letters, digits and . _ - / @ + ( ) : only');
+const name = z.string().max(200).regex(/^(?!.*:\/\/)[\p{L}\p{N} ._\-/@+():]*$/u, 'letters, digits and . _ - / @ + ( ) : only, and no address');
+
+/** Any text as a name a recipe can hold: what the rule above forbids becomes _, and it is cut at 200 characters. */
+export const toRecipeName = (text: string): string => text.slice(0, 200).replace(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').replaceAll('://', '_');
 
 export const recipeSchema = z.strictObject({
   version: z.literal(1).default(1),

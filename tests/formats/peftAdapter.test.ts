@@ -74,7 +74,7 @@ describe('reading what PEFT saved', () => {
       [key('0.self_attn.q_proj', 'B'), { dtype: 'F32', shape: [4, 2], data: new Float32Array(8) }],
     ]);
     const state = await readPeftAdapter(CONFIG, await open(writeSafetensors(tensors)));
-    expect([...state.tensors.get(key('0.self_attn.q_proj', 'A'))!.data]).toEqual(new Array(6).fill(1.5));
+    expect([...state.tensors.get(key('0.self_attn.q_proj', 'A'))!.data]).toEqual(Array.from({ length: 6 }, () => 1.5));
   });
 });
 
