@@ -84,7 +84,8 @@ export function boundsInWords(setting: Setting): string {
     case 'boolean': return 'On or off.';
     case 'choice': return `One of ${setting.options.join(', ')}.`;
     case 'choices': return `At least one of ${setting.options.join(', ')}, each once.`;
-    default: {
+    case 'integer':
+    case 'number': {
       const { min, max, aboveMin, nullable } = setting;
       const what = setting.kind === 'integer' ? 'A whole number' : 'A number';
       const range = aboveMin ? `above ${formatSetting(min)} and at most ${formatSetting(max)}` : `from ${formatSetting(min)} to ${formatSetting(max)}`;
