@@ -1,7 +1,7 @@
 /** The recipe of a command-line run: a JSON file, a share link, or the defaults. A setting that is refused stops the command. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { builtinRecipe } from '../config/builtin.ts';
+import { builtinRecipe } from '../config/builtinRecipe.ts';
 import { EtudeError } from '../config/errors.ts';
 import { readRecipe, type ReadRecipe } from '../config/readRecipe.ts';
 import { defaultRecipe, type Recipe } from '../config/recipe.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { recipeFromArguments } from '../../src/cli/recipeArgument.ts';
-import { builtinRecipe } from '../../src/config/builtin.ts';
+import { builtinRecipe } from '../../src/config/builtinRecipe.ts';
 import { EtudeError } from '../../src/config/errors.ts';
 import { defaultRecipe, recipeSchema } from '../../src/config/recipe.ts';
 import { shareLink } from '../../src/config/shareUrl.ts';
