@@ -7,7 +7,7 @@ import { contentSecurityPolicyPlugin } from './scripts/contentSecurityPolicy.ts'
 const nonce = randomBytes(16).toString('base64url');
 const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   // Relative addresses, so that the built folder works from any sub-path of any host.
   base: './',
   plugins: [react(), contentSecurityPolicyPlugin(nonce)],
@@ -18,6 +18,7 @@ export default defineConfig({
     // A data: address for a small font or icon would break the Content-Security-Policy.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
-    rolldownOptions: { input: { index: page('index.html'), headless: page('headless.html') } },
+    // Mode 'headless' builds the page of the command line alone (src/cli/browserRun.ts).
+    rolldownOptions: { input: { headless: page('headless.html'), ...(mode === 'headless' ? {} : { index: page('index.html') }) } },
   },
-});
+}));
