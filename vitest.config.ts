@@ -16,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           environment: 'node',
           include: ['tests/**/*.test.ts', 'tests/**/*.test.tsx'],
-          exclude: [...GPU_TESTS, ...E2E_TESTS],
+          exclude: [...GPU_TESTS, ...E2E_TESTS, 'tests/proof/**'],
           testTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
