@@ -1,0 +1,336 @@
+/**
+ * Owns the forward and backward pass of a Llama-family decoder as lists of dispatches over a set of buffers.
+ * Refuses to know batches, optimizers and files.
+ *
+ * Shapes: M tokens of the batch end to end, C hidden, H / Hkv query / key-value heads of D, F intermediate, r LoRA rank.
+ * Residual stream: x(l) -> mid(l) = x + attention(norm(x)) -> x(l+1) = mid + mlp(norm(mid)).
+ */
+import type { TargetModule } from '../config/recipe.ts';
+import { attention, attentionBackward } from '../engine/kernels/attention.ts';
+import { dropout } from '../engine/kernels/dropout.ts';
+import { embedding } from '../engine/kernels/embedding.ts';
+import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
+import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
+import { rope } from '../engine/kernels/rope.ts';
+import { kvAppend } from '../engine/kernels/rows.ts';
+import { swiglu, swigluBackward } from '../engine/kernels/swiglu.ts';
+import type { Arena } from '../engine/arena.ts';
+import type { Engine } from '../engine/device.ts';
+import { TOKENS, type Op } from '../engine/kernel.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import type { BatchInputs } from './batchInputs.ts';
+import type { ModelConfig } from './config.ts';
+import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
+import type { ModelWeights } from './weights.ts';
+
+export interface RopeTables {
+  /** [maxPositions, D/2] */
+  cos: Tensor;
+  sin: Tensor;
+}
+
+/** What the forward pass of one layer leaves for the backward pass. */
+export interface LayerActivations {
+  /** Input of the layer [M, C]. */
+  x: Tensor;
+  inputNormed: Tensor;
+  /** After projection and, where there is one, before the head norm. */
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  /** After head norm and rotary; the same tensors as q and k without head norm. */
+  qRotated: Tensor;
+  kRotated: Tensor;
+  attnOut: Tensor;
+  lse: Tensor;
+  mid: Tensor;
+  midNormed: Tensor;
+  gate: Tensor;
+  up: Tensor;
+  activated: Tensor;
+  /** x Aᵀ [M, r] of each adapted projection. */
+  xa: Partial<Record<TargetModule, Tensor>>;
+}
+
+export interface DecoderContext {
+  engine: Engine;
+  config: ModelConfig;
+  weights: ModelWeights;
+  rope: RopeTables;
+  inputs: BatchInputs;
+}
+
+export interface LoraUse {
+  adapter: LoraAdapter;
+  /** 0 outside training. */
+  dropout: number;
+  /** Scratch [M, max(C, F, H·D)], needed when dropout > 0. */
+  dropped: Tensor | null;
+}
+
+/** Key/value cache of one layer, [context, Hkv·D] each. */
+export interface LayerCache {
+  k: Tensor;
+  v: Tensor;
+}
+
+const widths = (c: ModelConfig) => ({ C: c.hiddenSize, F: c.intermediateSize, Q: c.numAttentionHeads * c.headDim, KV: c.numKeyValueHeads * c.headDim });
+
+/**
+ * Takes the activations of every layer from an arena. `keep` true gives each layer its own (training); false lets all
+ * layers share one set (inference), only the residual stream alternates.
+ */
+export function takeActivations(config: ModelConfig, arena: Arena, maxTokens: number, lora: LoraAdapter | null, keep: boolean): { layers: LayerActivations[]; last: Tensor } {
+  const { C, F, Q, KV } = widths(config);
+  const M = maxTokens;
+  const take = (name: string, cols: number): Tensor => arena.take(name, M * cols);
+  const layers: LayerActivations[] = [];
+  let shared: LayerActivations | null = null;
+  const streams = keep ? null : [take('x even', C), take('x odd', C)];
+  for (let l = 0; l < config.numHiddenLayers; l++) {
+    const x = streams ? streams[l % 2]! : take(`x.${l}`, C);
+    if (!keep && shared) {
+      layers.push({ ...shared, x });
+      continue;
+    }
+    const q = take(`q.${l}`, Q);
+    const k = take(`k.${l}`, KV);
+    const layer: LayerActivations = {
+      x,
+      inputNormed: take(`input norm.${l}`, C),
+      q,
+      k,
+      v: take(`v.${l}`, KV),
+      qRotated: config.qkNorm ? take(`q rotated.${l}`, Q) : q,
+      kRotated: config.qkNorm ? take(`k rotated.${l}`, KV) : k,
+      attnOut: take(`attention.${l}`, Q),
+      lse: take(`lse.${l}`, config.numAttentionHeads),
+      mid: take(`mid.${l}`, C),
+      midNormed: take(`mid norm.${l}`, C),
+      gate: take(`gate.${l}`, F),
+      up: take(`up.${l}`, F),
+      activated: take(`activated.${l}`, F),
+      xa: {},
+    };
+    if (lora) {
+      const modules = new Set((keep ? lora.entries.filter((e) => e.layer === l) : lora.entries).map((e) => e.module));
+      for (const m of modules) layer.xa[m] = take(`xa ${m}.${l}`, lora.config.r);
+    }
+    layers.push(layer);
+    shared = layer;
+  }
+  const last = streams ? streams[config.numHiddenLayers % 2]! : take('x last', C);
+  return { layers, last };
+}
+
+/** embedding, then every layer. `caches` switches to generation: keys and values of earlier tokens come from there. */
+export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations[]; last: Tensor }, lora: LoraUse | null, caches: LayerCache[] | null = null): Op[] {
+  const { engine: e, inputs } = ctx;
+  const ops: Op[] = embedding(e, { label: 'embedding', ids: inputs.ids, w: ctx.weights.embedding, out: acts.layers[0]?.x ?? acts.last });
+  acts.layers.forEach((a, l) => ops.push(...layerForward(ctx, l, a, acts.layers[l + 1]?.x ?? acts.last, lora, caches?.[l] ?? null)));
+  return ops;
+}
+
+function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor, lora: LoraUse | null, cache: LayerCache | null): Op[] {
+  const { engine: e, config, weights, inputs } = ctx;
+  const { C, F, KV } = widths(config);
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
+  const w = weights.layers[l]!;
+  const name = (part: string): string => `layer ${l} ${part}`;
+  const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor): Op[] => [
+    ...matmulNT(e, { label: modulePath(l, module), rows: TOKENS, x, w: w.projections[module].weight, y, add, bias: w.projections[module].bias ?? undefined }),
+    ...loraForward(ctx, lora, l, module, x, y, a),
+  ];
+  const ops = [
+    ...rmsNorm(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, out: a.inputNormed, eps }),
+    ...project('q_proj', a.inputNormed, a.q),
+    ...project('k_proj', a.inputNormed, a.k),
+    ...project('v_proj', a.inputNormed, a.v),
+  ];
+  if (w.qNorm && w.kNorm) {
+    ops.push(
+      ...rmsNorm(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols: headDim, x: a.q, gain: w.qNorm, out: a.qRotated, eps }),
+      ...rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols: headDim, x: a.k, gain: w.kNorm, out: a.kRotated, eps }),
+    );
+  }
+  const rotary = { headDim, positions: inputs.positions, cos: ctx.rope.cos, sin: ctx.rope.sin };
+  ops.push(
+    ...rope(e, { label: name('q rotary'), heads, x: a.qRotated, ...rotary }),
+    ...rope(e, { label: name('k rotary'), heads: kvHeads, x: a.kRotated, ...rotary }),
+  );
+  if (cache) {
+    ops.push(
+      ...kvAppend(e, { label: name('k cache'), cols: KV, src: a.kRotated, cache: cache.k }),
+      ...kvAppend(e, { label: name('v cache'), cols: KV, src: a.v, cache: cache.v }),
+    );
+  }
+  ops.push(
+    ...attention(e, {
+      label: name('attention'), heads, kvHeads, headDim, q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v,
+      keyStart: inputs.keyStart, keyEnd: inputs.keyEnd, out: a.attnOut, lse: a.lse,
+    }),
+    ...project('o_proj', a.attnOut, a.mid, a.x),
+    ...rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.postAttentionNorm, out: a.midNormed, eps }),
+    ...project('gate_proj', a.midNormed, a.gate),
+    ...project('up_proj', a.midNormed, a.up),
+    ...swiglu(e, { label: name('swiglu'), cols: F, gate: a.gate, up: a.up, out: a.activated }),
+    ...project('down_proj', a.activated, next, a.mid),
+  );
+  return ops;
+}
+
+/** y += scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
+function loraForward(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, y: Tensor, a: LayerActivations): Op[] {
+  const entry = lora?.adapter.at(l, module);
+  if (!lora || !entry) return [];
+  const { engine: e } = ctx;
+  const xa = a.xa[module]!;
+  const label = `${modulePath(l, module)} lora`;
+  const [input, drop] = droppedInput(e, lora, entry, x, label);
+  return [
+    ...drop,
+    ...matmulNT(e, { label: `${label} A`, rows: TOKENS, x: input, w: entry.a, y: xa }),
+    ...matmulNT(e, { label: `${label} B`, rows: TOKENS, x: xa, w: entry.b, y, alpha: lora.adapter.scaling, add: 'accumulate' }),
+  ];
+}
+
+function droppedInput(e: Engine, lora: LoraUse, entry: LoraEntry, x: Tensor, label: string): [Tensor, Op[]] {
+  if (lora.dropout === 0) return [x, []];
+  const out = lora.dropped!;
+  return [out, dropout(e, { label: `${label} dropout`, cols: entry.inFeatures, x, out, p: lora.dropout, stream: entry.stream })];
+}
+
+/** Buffers that the backward pass needs beside the activations; shared by all layers. */
+export interface BackwardScratch {
+  /** Gradient of the residual stream [M, C]; holds d x(last) when the pass begins. */
+  dStream: Tensor;
+  dNormed: Tensor;
+  dAct: Tensor;
+  dGate: Tensor;
+  dUp: Tensor;
+  dAttnOut: Tensor;
+  dq: Tensor;
+  dk: Tensor;
+  dv: Tensor;
+  dqRaw: Tensor;
+  dkRaw: Tensor;
+  /** Log-sum-exp and row sums of dOut * out, interleaved [M, H, 2]. */
+  lseDelta: Tensor;
+  dxa: Tensor;
+  /** [M, widest input], needed when dropout > 0. */
+  dDropped: Tensor | null;
+}
+
+export function takeScratch(config: ModelConfig, arena: Arena, M: number, r: number, withDropout: boolean): { scratch: BackwardScratch; dropped: Tensor | null } {
+  const { C, F, Q, KV } = widths(config);
+  const widest = Math.max(C, F, Q);
+  const dq = arena.take('dq', M * Q);
+  const dk = arena.take('dk', M * KV);
+  return {
+    dropped: withDropout ? arena.take('dropped', M * widest) : null,
+    scratch: {
+      dStream: arena.take('d stream', M * C),
+      dNormed: arena.take('d normed', M * C),
+      dAct: arena.take('d activated', M * F),
+      dGate: arena.take('d gate', M * F),
+      dUp: arena.take('d up', M * F),
+      dAttnOut: arena.take('d attention', M * Q),
+      dq,
+      dk,
+      dv: arena.take('dv', M * KV),
+      dqRaw: config.qkNorm ? arena.take('dq raw', M * Q) : dq,
+      dkRaw: config.qkNorm ? arena.take('dk raw', M * KV) : dk,
+      lseDelta: arena.take('lse and delta', M * config.numAttentionHeads * 2),
+      dxa: arena.take('d xa', M * r),
+      dDropped: withDropout ? arena.take('d dropped', M * widest) : null,
+    },
+  };
+}
+
+/** From d x(last) in scratch.dStream to the LoRA gradients, which accumulate. */
+export function backwardOps(ctx: DecoderContext, layers: LayerActivations[], lora: LoraUse, scratch: BackwardScratch): Op[] {
+  const lowest = Math.min(...lora.adapter.entries.map((e) => e.layer));
+  const ops: Op[] = [];
+  for (let l = layers.length - 1; l >= lowest; l--) ops.push(...layerBackward(ctx, l, layers[l]!, lora, scratch, l > lowest));
+  return ops;
+}
+
+function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora: LoraUse, s: BackwardScratch, needInput: boolean): Op[] {
+  const { engine: e, config, weights, inputs } = ctx;
+  const { C, F } = widths(config);
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
+  const w = weights.layers[l]!;
+  const name = (part: string): string => `layer ${l} ${part} backward`;
+  const adapted = (...modules: TargetModule[]): boolean => modules.some((m) => lora.adapter.at(l, m));
+  /** LoRA gradients of a projection, and d x (+)= d y W + the LoRA branch's share unless d x is not wanted. */
+  const back = (module: TargetModule, x: Tensor, dy: Tensor, dx: Tensor | null, accumulate: boolean): Op[] => [
+    ...(dx ? matmulNN(e, { label: `${modulePath(l, module)} dX`, rows: TOKENS, dy, w: w.projections[module].weight, dx, accumulate }) : []),
+    ...loraBackward(ctx, lora, l, module, x, dy, dx, a, s),
+  ];
+  const belowAttention = needInput || adapted('q_proj', 'k_proj', 'v_proj');
+  const belowMlp = belowAttention || adapted('o_proj');
+  const belowDown = belowMlp || adapted('gate_proj', 'up_proj');
+
+  const ops = back('down_proj', a.activated, s.dStream, belowDown ? s.dAct : null, false);
+  if (!belowDown) return ops;
+  ops.push(
+    ...swigluBackward(e, { label: name('swiglu'), cols: F, gate: a.gate, up: a.up, dOut: s.dAct, dGate: s.dGate, dUp: s.dUp }),
+    ...back('gate_proj', a.midNormed, s.dGate, belowMlp ? s.dNormed : null, false),
+    ...back('up_proj', a.midNormed, s.dUp, belowMlp ? s.dNormed : null, true),
+  );
+  if (!belowMlp) return ops;
+  ops.push(
+    ...rmsNormBackward(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.postAttentionNorm, dOut: s.dNormed, dx: s.dStream, eps, accumulate: true }),
+    ...back('o_proj', a.attnOut, s.dStream, belowAttention ? s.dAttnOut : null, false),
+  );
+  if (!belowAttention) return ops;
+  const rotary = { headDim, positions: inputs.positions, cos: ctx.rope.cos, sin: ctx.rope.sin, inverse: true };
+  ops.push(
+    ...attentionBackward(e, {
+      label: name('attention'), heads, kvHeads, headDim, q: a.qRotated, k: a.kRotated, v: a.v, out: a.attnOut, lse: a.lse, dOut: s.dAttnOut,
+      keyStart: inputs.keyStart, keyEnd: inputs.keyEnd, queryEnd: inputs.queryEnd, lseDelta: s.lseDelta, dq: s.dq, dk: s.dk, dv: s.dv,
+    }),
+    ...rope(e, { label: name('q rotary'), heads, x: s.dq, ...rotary }),
+    ...rope(e, { label: name('k rotary'), heads: kvHeads, x: s.dk, ...rotary }),
+  );
+  if (w.qNorm && w.kNorm) {
+    ops.push(
+      ...rmsNormBackward(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols: headDim, x: a.q, gain: w.qNorm, dOut: s.dq, dx: s.dqRaw, eps }),
+      ...rmsNormBackward(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols: headDim, x: a.k, gain: w.kNorm, dOut: s.dk, dx: s.dkRaw, eps }),
+    );
+  }
+  const dx = needInput ? s.dNormed : null;
+  ops.push(
+    ...back('q_proj', a.inputNormed, s.dqRaw, dx, false),
+    ...back('k_proj', a.inputNormed, s.dkRaw, dx, true),
+    ...back('v_proj', a.inputNormed, s.dv, dx, true),
+  );
+  if (needInput) {
+    ops.push(...rmsNormBackward(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, dOut: s.dNormed, dx: s.dStream, eps, accumulate: true }));
+  }
+  return ops;
+}
+
+/** dB += s dyᵀ (x Aᵀ), dA += (s dy B)ᵀ dropout(x), dx += dropout(s dy B A). */
+function loraBackward(ctx: DecoderContext, lora: LoraUse, l: number, module: TargetModule, x: Tensor, dy: Tensor, dx: Tensor | null, a: LayerActivations, s: BackwardScratch): Op[] {
+  const entry = lora.adapter.at(l, module);
+  if (!entry) return [];
+  const { engine: e } = ctx;
+  const { r } = lora.adapter.config;
+  const alpha = lora.adapter.scaling;
+  const label = `${modulePath(l, module)} lora`;
+  const [input, drop] = droppedInput(e, lora, entry, x, label);
+  const ops = [
+    ...matmulTN(e, { label: `${label} dB`, rows: TOKENS, p: dy, pCols: entry.outFeatures, q: a.xa[module]!, qCols: r, out: entry.dB, alpha }),
+    ...matmulNN(e, { label: `${label} dxa`, rows: TOKENS, dy, w: entry.b, dx: s.dxa, alpha }),
+    ...drop,
+    ...matmulTN(e, { label: `${label} dA`, rows: TOKENS, p: s.dxa, pCols: r, q: input, qCols: entry.inFeatures, out: entry.dA }),
+  ];
+  if (!dx) return ops;
+  if (lora.dropout === 0) return [...ops, ...matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: s.dxa, w: entry.a, dx, accumulate: true })];
+  return [
+    ...ops,
+    ...matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: s.dxa, w: entry.a, dx: s.dDropped! }),
+    ...dropout(e, { label: `${label} dX dropout`, cols: entry.inFeatures, x: s.dDropped!, out: dx, p: lora.dropout, stream: entry.stream, accumulate: true }),
+  ];
+}

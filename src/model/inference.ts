@@ -1,0 +1,219 @@
+/**
+ * Owns forward passes without gradients: logits and hidden states of whole batches (checks, per-token loss), and text
+ * generation with a key/value cache. Base and tuned model share the weights; `adapter` null is the base.
+ */
+import { Arena } from '../engine/arena.ts';
+import type { Engine } from '../engine/device.ts';
+import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
+import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/tensor.ts';
+import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
+import type { ModelConfig } from './config.ts';
+import { forwardOps, takeActivations, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
+import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
+import { uniformStream, type LoraAdapter } from './lora.ts';
+import { createRope, destroyRope } from './rope.ts';
+import type { ModelWeights } from './weights.ts';
+
+export interface ModelOnGpu {
+  engine: Engine;
+  config: ModelConfig;
+  weights: ModelWeights;
+}
+
+const use = (adapter: LoraAdapter | null) => (adapter ? { adapter, dropout: 0, dropped: null } : null);
+
+/**
+ * Logits [B, T, V] of a batch, zero at padding; meant for tests and checks, since all of it comes to JS.
+ * With `hidden`, also the L + 1 hidden states [B, T, C] as transformers returns them: embeddings, outputs of the layers, the last after the final norm.
+ */
+export async function batchLogits(model: ModelOnGpu, adapter: LoraAdapter | null, batch: BatchLike, options: { hidden?: boolean } = {}): Promise<{ logits: Float32Array; hidden: Float32Array[] }> {
+  const { engine, config } = model;
+  const flat = flattenBatch(batch, 'all');
+  const positions = flat.positions.reduce((max, p) => Math.max(max, p), 0) + 1;
+  const { hiddenSize: C, vocabSize: V } = config;
+  const arena = new Arena(engine);
+  const inputs = new BatchInputs(engine, flat.tokens, flat.targets);
+  const rope = createRope(engine, config, positions);
+  const step = new StepUniform(engine);
+  const stats = createTensor(engine, 'stats', 4);
+  const programs: Program[] = [];
+  try {
+    const ctx: DecoderContext = { ...model, rope, inputs };
+    const acts = takeActivations(config, arena, flat.tokens, adapter, options.hidden === true);
+    const head = takeHead(engine, config, arena, flat.targets, stats, false);
+    const submitter = new Submitter(engine);
+    const run = async (label: string, ops: Parameters<typeof buildProgram>[3]): Promise<void> => {
+      const program = await buildProgram(engine, label, step, ops);
+      programs.push(program);
+      await submitter.run([program], flat);
+    };
+    inputs.upload(flat);
+    step.write(flat);
+    await run('forward', [...forwardOps(ctx, acts, use(adapter)), ...pickOps(ctx, head, acts.last)]);
+    const [B, T] = batch.shape;
+    const spread = (data: Float32Array, cols: number, into: Float32Array, firstToken = 0): void => {
+      for (let i = 0; i < data.length / cols; i++) into.set(data.subarray(i * cols, (i + 1) * cols), flat.source[firstToken + i]! * cols);
+    };
+    const logits = new Float32Array(B * T * V);
+    for (let start = 0; start < flat.targets; start += head.chunkRows) {
+      await run('logits', logitsOps(ctx, head, start));
+      const rows = Math.min(head.chunkRows, flat.targets - start);
+      spread(await readTensor(engine, head.logits, rows * V), V, logits, start);
+    }
+    const hidden: Float32Array[] = [];
+    if (options.hidden) {
+      for (const tensor of [...acts.layers.map((a) => a.x), head.normed]) {
+        const out = new Float32Array(B * T * C);
+        spread(await readTensor(engine, tensor, flat.tokens * C), C, out);
+        hidden.push(out);
+      }
+    }
+    return { logits, hidden };
+  } finally {
+    programs.forEach((p) => p.destroy());
+    arena.destroy();
+    inputs.destroy();
+    destroyRope(engine, rope);
+    step.destroy();
+    destroyTensor(engine, stats);
+  }
+}
+
+export interface Sampling {
+  /** 0 is greedy. */
+  temperature: number;
+  /** 0 is off. */
+  topK: number;
+  /** 1 is off. */
+  topP: number;
+  seed: number;
+}
+
+export const GREEDY: Sampling = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+/** Tokens of a prompt that go through the model at once. */
+const PREFILL = 64;
+
+/** One resident generator: buffers, caches and programs for a context of fixed size. */
+export class Generator {
+  readonly contextLength: number;
+  readonly #model: ModelOnGpu;
+  readonly #arena: Arena;
+  readonly #inputs: BatchInputs;
+  readonly #rope: RopeTables;
+  readonly #step: StepUniform;
+  readonly #stats: Tensor;
+  readonly #submitter: Submitter;
+  #head!: HeadBuffers;
+  #program!: Program;
+
+  private constructor(model: ModelOnGpu, contextLength: number) {
+    const { engine, config } = model;
+    this.#model = model;
+    this.contextLength = contextLength;
+    this.#arena = new Arena(engine);
+    this.#inputs = new BatchInputs(engine, PREFILL, 1);
+    this.#rope = createRope(engine, config, contextLength);
+    this.#step = new StepUniform(engine);
+    this.#stats = createTensor(engine, 'stats', 4);
+    this.#submitter = new Submitter(engine);
+  }
+
+  static async create(model: ModelOnGpu, adapter: LoraAdapter | null, contextLength: number): Promise<Generator> {
+    const generator = new Generator(model, contextLength);
+    const { engine, config } = model;
+    const arena = generator.#arena;
+    const ctx: DecoderContext = { ...model, rope: generator.#rope, inputs: generator.#inputs };
+    const acts = takeActivations(config, arena, PREFILL, adapter, false);
+    const kv = config.numKeyValueHeads * config.headDim;
+    const caches: LayerCache[] = acts.layers.map((_, l) => ({ k: arena.take(`k cache.${l}`, contextLength * kv), v: arena.take(`v cache.${l}`, contextLength * kv) }));
+    generator.#head = takeHead(engine, config, arena, 1, generator.#stats, false);
+    generator.#program = await buildProgram(engine, adapter ? 'generate tuned' : 'generate base', generator.#step, [
+      ...forwardOps(ctx, acts, use(adapter), caches),
+      ...pickOps(ctx, generator.#head, acts.last),
+      ...logitsOps(ctx, generator.#head, 0),
+    ]);
+    return generator;
+  }
+
+  /**
+   * Yields new token ids, the stop token included. Ends at a stop token, after maxNewTokens, at a full context or on abort.
+   * @param promptIds at least one id, fewer than contextLength
+   */
+  async *generate(promptIds: readonly number[], options: { maxNewTokens: number; stopIds: readonly number[]; sampling?: Sampling; signal?: AbortSignal; onLogits?: (logits: Float32Array) => void }): AsyncGenerator<number> {
+    if (promptIds.length === 0 || promptIds.length >= this.contextLength) {
+      throw new Error(`a prompt of ${promptIds.length} tokens does not fit a context of ${this.contextLength}`);
+    }
+    const pick = sampler(options.sampling ?? GREEDY);
+    let past = 0;
+    let pending = [...promptIds];
+    for (let made = 0; made < options.maxNewTokens && past + pending.length <= this.contextLength; made++) {
+      while (pending.length > PREFILL) past = await this.#forward(pending.splice(0, PREFILL), past, false);
+      past = await this.#forward(pending, past, true);
+      const logits = await readTensor(this.#model.engine, this.#head.logits, this.#model.config.vocabSize);
+      if (options.signal?.aborted) return;
+      options.onLogits?.(logits);
+      const id = pick(logits);
+      yield id;
+      if (options.stopIds.includes(id)) return;
+      pending = [id];
+    }
+  }
+
+  async #forward(ids: number[], past: number, wantLogits: boolean): Promise<number> {
+    const n = ids.length;
+    const flat: FlatBatch = {
+      tokens: n,
+      targets: wantLogits ? 1 : 0,
+      ids: Uint32Array.from(ids),
+      positions: Uint32Array.from(ids, (_, i) => past + i),
+      keyStart: new Uint32Array(n),
+      keyEnd: Uint32Array.from(ids, (_, i) => past + i + 1),
+      queryEnd: new Uint32Array(n),
+      targetRows: Uint32Array.of(n - 1),
+      targetLabels: new Uint32Array(1),
+      slot: new Uint32Array(n),
+      source: new Uint32Array(0),
+    };
+    this.#inputs.upload(flat);
+    this.#step.write({ tokens: n, targets: flat.targets, kvPast: past });
+    await this.#submitter.run([this.#program], flat);
+    return past + n;
+  }
+
+  destroy(): void {
+    this.#program.destroy();
+    this.#arena.destroy();
+    this.#inputs.destroy();
+    destroyRope(this.#model.engine, this.#rope);
+    this.#step.destroy();
+    destroyTensor(this.#model.engine, this.#stats);
+  }
+}
+
+/** Picks a token: the first largest when greedy, else temperature, then top-k, then top-p, as transformers orders them. */
+export function sampler(s: Sampling): (logits: Float32Array) => number {
+  const random = uniformStream(s.seed);
+  return (logits) => {
+    let best = 0;
+    for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
+    if (s.temperature <= 0) return best;
+    const max = logits[best]!;
+    let order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
+    if (s.topK > 0) order = order.slice(0, s.topK);
+    const weights = order.map((i) => Math.exp((logits[i]! - max) / s.temperature));
+    const total = weights.reduce((a, b) => a + b, 0);
+    let kept = order.length;
+    if (s.topP < 1) {
+      let mass = 0;
+      for (kept = 0; kept < order.length && mass < s.topP * total; kept++) mass += weights[kept]!;
+    }
+    const keptMass = weights.slice(0, kept).reduce((a, b) => a + b, 0);
+    let u = random() * keptMass;
+    for (let i = 0; i < kept; i++) {
+      u -= weights[i]!;
+      if (u <= 0) return order[i]!;
+    }
+    return order[kept - 1]!;
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * Owns the LoRA parameters of a model: one flat buffer each for parameters, gradients and Adam's two moments, with every
+ * A [r, in] and B [out, r] a view into it, so that the optimizer is a dispatch or two. Refuses to know files.
+ *
+ * y = x Wᵀ + scaling · (dropout(x) Aᵀ) Bᵀ, scaling = alpha / r, or alpha / sqrt(r) with rsLoRA (PEFT tuners/lora/layer.py).
+ */
+import { EtudeError } from '../config/errors.ts';
+import { loraScaling, TARGET_MODULES, type LoraConfig, type TargetModule } from '../config/recipe.ts';
+import type { Engine } from '../engine/device.ts';
+import { createTensor, destroyTensor, readTensor, viewTensor, writeTensor, type Tensor, type Weight } from '../engine/tensor.ts';
+import type { ModelConfig } from './config.ts';
+
+/** [out, in] of a projection. */
+export function projectionShape(config: ModelConfig, module: TargetModule): [out: number, inFeatures: number] {
+  const { hiddenSize: C, intermediateSize: F, numAttentionHeads: H, numKeyValueHeads: Hkv, headDim: D } = config;
+  switch (module) {
+    case 'q_proj': return [H * D, C];
+    case 'k_proj':
+    case 'v_proj': return [Hkv * D, C];
+    case 'o_proj': return [C, H * D];
+    case 'gate_proj':
+    case 'up_proj': return [F, C];
+    case 'down_proj': return [C, F];
+  }
+}
+
+const isMlp = (module: TargetModule): boolean => module === 'gate_proj' || module === 'up_proj' || module === 'down_proj';
+
+/** Path of a projection inside the model, e.g. `model.layers.0.self_attn.q_proj`. */
+export const modulePath = (layer: number, module: TargetModule): string =>
+  `model.layers.${layer}.${isMlp(module) ? 'mlp' : 'self_attn'}.${module}`;
+
+/** PEFT's key of a LoRA tensor. */
+export const loraKey = (layer: number, module: TargetModule, matrix: 'A' | 'B'): string =>
+  `base_model.model.${modulePath(layer, module)}.lora_${matrix}.weight`;
+
+export interface LoraEntry {
+  layer: number;
+  module: TargetModule;
+  /** Distinguishes this module's dropout mask from every other's. */
+  stream: number;
+  a: Weight;
+  b: Weight;
+  dA: Tensor;
+  dB: Tensor;
+  /** Elements from the start of the flat buffers. */
+  aStart: number;
+  bStart: number;
+  inFeatures: number;
+  outFeatures: number;
+}
+
+/** Where an adapter sits: layer and projection. */
+export type LoraTarget = { layer: number; module: TargetModule };
+
+export const allTargets = (config: ModelConfig, modules: readonly TargetModule[]): LoraTarget[] =>
+  Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    TARGET_MODULES.filter((m) => modules.includes(m)).map((module) => ({ layer, module })),
+  ).flat();
+
+export type LoraTensors = Map<string, { shape: [number, number]; data: Float32Array }>;
+
+const ALIGN = 64; // elements; a binding's offset is a multiple of 256 bytes
+
+export class LoraAdapter {
+  readonly config: LoraConfig;
+  readonly scaling: number;
+  readonly entries: readonly LoraEntry[];
+  /** Elements of each flat buffer, alignment gaps included (gaps stay zero). */
+  readonly elements: number;
+  readonly params: Tensor;
+  /** Trainable parameters, gaps not counted. */
+  readonly parameterCount: number;
+  readonly #engine: Engine;
+  readonly #byTarget = new Map<string, LoraEntry>();
+  #training: { grads: Tensor; m: Tensor; v: Tensor } | null = null;
+
+  constructor(engine: Engine, model: ModelConfig, config: LoraConfig, targets: readonly LoraTarget[]) {
+    this.#engine = engine;
+    this.config = config;
+    this.scaling = loraScaling(config);
+    const { r } = config;
+    const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
+    let cursor = 0;
+    const places = targets.map(({ layer, module }) => {
+      const [outFeatures, inFeatures] = projectionShape(model, module);
+      const aStart = cursor;
+      const bStart = aStart + aligned(r * inFeatures);
+      cursor = bStart + aligned(outFeatures * r);
+      return { layer, module, outFeatures, inFeatures, aStart, bStart };
+    });
+    this.elements = cursor;
+    this.params = createTensor(engine, 'lora params', cursor);
+    this.parameterCount = places.reduce((n, p) => n + r * (p.inFeatures + p.outFeatures), 0);
+    const weight = (label: string, start: number, rows: number, cols: number): Weight => ({
+      label, dtype: 'f32', rows, cols,
+      parts: [{ rowStart: 0, rows, tensor: viewTensor(this.params, label, start, rows * cols) }],
+    });
+    this.entries = places.map((p) => {
+      const path = modulePath(p.layer, p.module);
+      const entry: LoraEntry = {
+        ...p,
+        stream: p.layer * TARGET_MODULES.length + TARGET_MODULES.indexOf(p.module),
+        a: weight(`${path}.lora_A`, p.aStart, r, p.inFeatures),
+        b: weight(`${path}.lora_B`, p.bStart, p.outFeatures, r),
+        // Gradients exist once training() was called; until then nothing reads them.
+        dA: this.params,
+        dB: this.params,
+      };
+      this.#byTarget.set(`${p.layer}.${p.module}`, entry);
+      return entry;
+    });
+  }
+
+  at(layer: number, module: TargetModule): LoraEntry | undefined {
+    return this.#byTarget.get(`${layer}.${module}`);
+  }
+
+  /** Gradient and moment buffers, made on first use and zero at first. */
+  training(): { grads: Tensor; m: Tensor; v: Tensor } {
+    if (!this.#training) {
+      const make = (label: string): Tensor => createTensor(this.#engine, `lora ${label}`, this.elements);
+      this.#training = { grads: make('gradients'), m: make('first moments'), v: make('second moments') };
+      const { grads } = this.#training;
+      for (const e of this.entries) {
+        e.dA = viewTensor(grads, `d ${e.a.label}`, e.aStart, e.a.rows * e.a.cols);
+        e.dB = viewTensor(grads, `d ${e.b.label}`, e.bStart, e.b.rows * e.b.cols);
+      }
+    }
+    return this.#training;
+  }
+
+  /** PEFT's initialisation: A ~ U(±1/sqrt(in)) (kaiming_uniform with a = sqrt 5), B = 0. */
+  initialise(seed: number): void {
+    const flat = new Float32Array(this.elements);
+    const random = uniformStream(seed);
+    for (const e of this.entries) {
+      const bound = 1 / Math.sqrt(e.inFeatures);
+      for (let i = 0; i < e.a.rows * e.a.cols; i++) flat[e.aStart + i] = (2 * random() - 1) * bound;
+    }
+    writeTensor(this.#engine, this.params, flat);
+  }
+
+  /** Writes tensors under PEFT's keys; every key of this adapter must be there with its shape. */
+  load(tensors: LoraTensors): void {
+    const flat = new Float32Array(this.elements);
+    for (const [key, start, rows, cols] of this.#layout()) {
+      const t = tensors.get(key);
+      if (!t || t.shape[0] !== rows || t.shape[1] !== cols) {
+        throw new EtudeError({
+          code: 'adapter.shape',
+          what: `The adapter's tensor ${key} ${t ? `has shape [${t.shape.join(', ')}]` : 'is missing'}.`,
+          expected: `A tensor of shape [${rows}, ${cols}].`,
+          likelyCause: 'The adapter was trained on another base model.',
+          nextStep: 'Load the base model that adapter_config.json names, then import again.',
+        });
+      }
+      flat.set(t.data, start);
+    }
+    writeTensor(this.#engine, this.params, flat);
+  }
+
+  /** Reads the parameters (or the gradients) back under PEFT's keys. */
+  async read(what: 'params' | 'grads' = 'params'): Promise<LoraTensors> {
+    const flat = await readTensor(this.#engine, what === 'params' ? this.params : this.training().grads);
+    return new Map(
+      this.#layout().map(([key, start, rows, cols]) => [key, { shape: [rows, cols], data: flat.slice(start, start + rows * cols) }]),
+    );
+  }
+
+  /** Everything a checkpoint needs, as flat arrays. */
+  async snapshot(): Promise<{ params: Float32Array; m: Float32Array; v: Float32Array }> {
+    const { m, v } = this.training();
+    return {
+      params: await readTensor(this.#engine, this.params),
+      m: await readTensor(this.#engine, m),
+      v: await readTensor(this.#engine, v),
+    };
+  }
+
+  restore(state: { params: Float32Array; m?: Float32Array; v?: Float32Array }): void {
+    writeTensor(this.#engine, this.params, state.params);
+    const { m, v } = state;
+    if (m) writeTensor(this.#engine, this.training().m, m);
+    if (v) writeTensor(this.#engine, this.training().v, v);
+  }
+
+  destroy(): void {
+    destroyTensor(this.#engine, this.params);
+    if (this.#training) for (const t of Object.values(this.#training)) destroyTensor(this.#engine, t);
+  }
+
+  #layout(): [key: string, start: number, rows: number, cols: number][] {
+    return this.entries.flatMap((e): [string, number, number, number][] => [
+      [loraKey(e.layer, e.module, 'A'), e.aStart, e.a.rows, e.a.cols],
+      [loraKey(e.layer, e.module, 'B'), e.bStart, e.b.rows, e.b.cols],
+    ]);
+  }
+}
+
+/** Uniform numbers in [0, 1) with 24 bits, from a seeded counter (splitmix-style 32-bit mixing of Steele et al.). */
+export function uniformStream(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let z = state;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    z = (z ^ (z >>> 15)) >>> 0;
+    return (z >>> 8) / 0x1000000;
+  };
+}

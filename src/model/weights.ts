@@ -1,0 +1,162 @@
+/**
+ * Owns the frozen weights on the GPU: streams them from their source tensor by tensor, so that a checkpoint is never
+ * whole in JS memory. Matrices stay as they are stored; norms and biases, a few kilobytes, are widened to f32.
+ */
+import { EtudeError } from '../config/errors.ts';
+import type { TargetModule } from '../config/recipe.ts';
+import type { Engine } from '../engine/device.ts';
+import { createTensor, createWeight, destroyTensor, destroyWeight, writeTensor, writeWeightBytes, type StorageType, type Tensor, type Weight } from '../engine/tensor.ts';
+import { firstNonFinite, isFloatDtype, type FloatDtype } from '../formats/halfFloats.ts';
+import { readF32, streamTensor, type TensorEntry } from '../formats/safetensors.ts';
+import type { ModelConfig } from './config.ts';
+import { checkTensors } from './expectedTensors.ts';
+
+export interface LayerWeights {
+  inputNorm: Tensor;
+  postAttentionNorm: Tensor;
+  /** Per-head norms of Qwen3. */
+  qNorm: Tensor | null;
+  kNorm: Tensor | null;
+  projections: Record<TargetModule, { weight: Weight; bias: Tensor | null }>;
+}
+
+export interface ModelWeights {
+  embedding: Weight;
+  /** The same object as `embedding` when tied. */
+  head: Weight;
+  finalNorm: Tensor;
+  layers: LayerWeights[];
+  /** Bytes on the GPU. */
+  bytes: number;
+  /** Storage type of most matrices. */
+  dtype: StorageType;
+  parameters: number;
+}
+
+const STORAGE_TYPE: Record<FloatDtype, StorageType> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
+const CHUNK = 8 * 1024 * 1024;
+
+export interface LoadOptions {
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * @param tensors the checkpoint's tensors under HF names
+ * Throws EtudeError: model.* for missing or misshaped tensors, model.notFinite, device.outOfMemory.
+ */
+export async function loadWeights(engine: Engine, config: ModelConfig, tensors: Map<string, TensorEntry>, options: LoadOptions = {}): Promise<ModelWeights> {
+  checkTensors(tensors, config);
+  const wanted = [...tensors.values()].filter((t) => isFloatDtype(t.dtype));
+  const totalBytes = wanted.reduce((n, t) => n + t.end - t.start, 0);
+  let doneBytes = 0;
+  const made: (Tensor | Weight)[] = [];
+  const release = (): void => made.forEach((t) => ('parts' in t ? destroyWeight(engine, t) : destroyTensor(engine, t)));
+  const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
+
+  const matrix = async (name: string): Promise<Weight> => {
+    const entry = tensors.get(name)!;
+    const dtype = entry.dtype as FloatDtype;
+    const weight = createWeight(engine, name, STORAGE_TYPE[dtype], entry.shape[0]!, entry.shape[1]!);
+    made.push(weight);
+    for await (const { offset, bytes } of streamTensor(entry, CHUNK)) {
+      options.signal?.throwIfAborted();
+      checkFinite(name, bytes, dtype, offset);
+      writeWeightBytes(engine, weight, offset, bytes);
+      progress(bytes.byteLength);
+    }
+    return weight;
+  };
+  const vector = async (name: string): Promise<Tensor> => {
+    const entry = tensors.get(name)!;
+    const data = await readF32(entry);
+    checkFinite(name, new Uint8Array(data.buffer), 'F32', 0);
+    const tensor = createTensor(engine, name, data.length);
+    made.push(tensor);
+    writeTensor(engine, tensor, data);
+    progress(entry.end - entry.start);
+    return tensor;
+  };
+
+  engine.device.pushErrorScope('out-of-memory');
+  let scopeOpen = true;
+  try {
+    const embedding = await matrix('model.embed_tokens.weight');
+    const head = config.tieWordEmbeddings ? embedding : await matrix('lm_head.weight');
+    const layers: LayerWeights[] = [];
+    for (let l = 0; l < config.numHiddenLayers; l++) {
+      const at = `model.layers.${l}`;
+      const projection = async (part: 'self_attn' | 'mlp', name: TargetModule, hasBias: boolean) => ({
+        weight: await matrix(`${at}.${part}.${name}.weight`),
+        bias: hasBias ? await vector(`${at}.${part}.${name}.bias`) : null,
+      });
+      layers.push({
+        inputNorm: await vector(`${at}.input_layernorm.weight`),
+        postAttentionNorm: await vector(`${at}.post_attention_layernorm.weight`),
+        qNorm: config.qkNorm ? await vector(`${at}.self_attn.q_norm.weight`) : null,
+        kNorm: config.qkNorm ? await vector(`${at}.self_attn.k_norm.weight`) : null,
+        projections: {
+          q_proj: await projection('self_attn', 'q_proj', config.qkvBias),
+          k_proj: await projection('self_attn', 'k_proj', config.qkvBias),
+          v_proj: await projection('self_attn', 'v_proj', config.qkvBias),
+          o_proj: await projection('self_attn', 'o_proj', config.oBias),
+          gate_proj: await projection('mlp', 'gate_proj', config.mlpBias),
+          up_proj: await projection('mlp', 'up_proj', config.mlpBias),
+          down_proj: await projection('mlp', 'down_proj', config.mlpBias),
+        },
+      });
+    }
+    const finalNorm = await vector('model.norm.weight');
+    scopeOpen = false;
+    const error = await engine.device.popErrorScope();
+    if (error) throw outOfMemory(totalBytes, error.message);
+    const weights = made.filter((t): t is Weight => 'parts' in t);
+    const counts = new Map<StorageType, number>();
+    for (const w of weights) counts.set(w.dtype, (counts.get(w.dtype) ?? 0) + w.rows * w.cols);
+    return {
+      embedding, head, finalNorm, layers,
+      bytes: made.reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
+      dtype: [...counts].sort((a, b) => b[1] - a[1])[0]![0],
+      parameters: made.reduce((n, t) => n + ('parts' in t ? t.rows * t.cols : t.byteLength / 4), 0),
+    };
+  } catch (error) {
+    if (scopeOpen) void engine.device.popErrorScope().catch(() => {});
+    release();
+    throw error;
+  }
+}
+
+export function destroyWeights(engine: Engine, w: ModelWeights): void {
+  destroyWeight(engine, w.embedding);
+  if (w.head !== w.embedding) destroyWeight(engine, w.head);
+  destroyTensor(engine, w.finalNorm);
+  for (const layer of w.layers) {
+    for (const t of [layer.inputNorm, layer.postAttentionNorm, layer.qNorm, layer.kNorm]) if (t) destroyTensor(engine, t);
+    for (const p of Object.values(layer.projections)) {
+      destroyWeight(engine, p.weight);
+      if (p.bias) destroyTensor(engine, p.bias);
+    }
+  }
+}
+
+function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype, offset: number): void {
+  const bad = firstNonFinite(bytes, dtype);
+  if (bad < 0) return;
+  const index = offset / (dtype === 'F32' ? 4 : 2) + bad;
+  throw new EtudeError({
+    code: 'model.notFinite',
+    what: `The model's tensor ${name} holds a value that is not a number, at element ${index.toLocaleString('en')}.`,
+    expected: 'Finite numbers in every weight.',
+    likelyCause: 'The file is damaged, or the model broke while it was trained or converted.',
+    nextStep: 'Download the model again, or choose another one.',
+  });
+}
+
+export const outOfMemory = (bytes: number, detail: string): EtudeError =>
+  new EtudeError({
+    code: 'device.outOfMemory',
+    what: `The GPU has no room for ${(bytes / 1e9).toFixed(2)} GB more.`,
+    expected: 'Enough free GPU memory for the weights and the training buffers.',
+    likelyCause: detail || 'Other programs or tabs use the GPU memory.',
+    nextStep: 'Close other GPU programs, choose a smaller model, or lower the batch size or the maximum length.',
+  });
