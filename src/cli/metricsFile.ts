@@ -1,36 +1,16 @@
 /** metrics.jsonl: a line for each logged step, in the field names of TRL's logs. */
 import { appendFileSync, writeFileSync } from 'node:fs';
+import { metricsLine, type MetricsLine } from '../export/metricsJsonl.ts';
 import type { StepMetrics } from '../worker/protocol.ts';
 
-export interface MetricsLine {
-  step: number;
-  epoch?: number;
-  loss?: number;
-  eval_loss?: number;
-  learning_rate?: number;
-  grad_norm?: number;
-  num_tokens?: number;
-  tokens_per_second?: number;
-}
-
-export function metricsLine(metrics: StepMetrics): MetricsLine {
-  return {
-    step: metrics.step,
-    epoch: metrics.epoch,
-    loss: metrics.loss,
-    ...(metrics.evalLoss === undefined ? {} : { eval_loss: metrics.evalLoss }),
-    learning_rate: metrics.learningRate,
-    grad_norm: metrics.gradNorm,
-    num_tokens: metrics.numTokens,
-    tokens_per_second: metrics.tokensPerSecond,
-  };
-}
+/** A validation loss at a step that was not logged stands alone. */
+type Line = MetricsLine | Pick<MetricsLine, 'step' | 'eval_loss'>;
 
 /** Writes each line as soon as it is whole, so that a run that dies leaves what it measured. */
 export class MetricsFile {
   readonly path: string;
   /** The last step waits here: its validation loss comes after it. */
-  #pending: MetricsLine | null = null;
+  #pending: Line | null = null;
 
   constructor(path: string) {
     this.path = path;
