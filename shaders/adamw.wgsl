@@ -2,9 +2,9 @@
 //   g' = g * min(1, max_norm / (norm + 1e-6))      (no clipping where max_norm is 0)
 //   w -= lr * decay * w;   m += (1 - beta1) (g' - m);   v = beta2 v + (1 - beta2) g'^2
 //   w -= lr / bias1 * m / (sqrt(v) / sqrt(bias2) + eps)
-// norm is stats[1]. Where it is not finite nothing moves and stats[2] counts the skipped step.
+// norm is stats[1]. Once a norm was not finite (stats[2] > 0) nothing moves any more, so that the steps which are already
+// under way when the CPU hears of it do not change the last good weights.
 // One thread = one parameter. Updates params, m and v in place; leaves grads zero in any case.
-// FIRST: this dispatch is the one that counts.
 struct Params {
   elements: u32,
   beta2: f32,
@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> grads: array<f32>;
 @group(0) @binding(4) var<storage, read_write> moment1: array<f32>;
 @group(0) @binding(5) var<storage, read_write> moment2: array<f32>;
-@group(0) @binding(6) var<storage, read_write> stats: array<f32>;
+@group(0) @binding(6) var<storage, read> stats: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -28,10 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let norm = stats[1];
   let g = grads[i];
   grads[i] = 0.0;
-  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) {
-    if (FIRST && i == 0u) { stats[2] += 1.0; }
-    return;
-  }
+  if (stats[2] > 0.0) { return; }
   var clip = 1.0;
   if (params.max_norm > 0.0) { clip = min(1.0, params.max_norm / (norm + 1e-6)); }
   let clipped = g * clip;

@@ -1,5 +1,6 @@
 // stats[1] = sqrt(sum_t partial[t])      second half of the gradient norm.
-// One workgroup; one thread = every 64th partial, then a tree. Overwrites stats[1].
+// One workgroup; one thread = every 64th partial, then a tree. Overwrites stats[1]; counts a norm that is not finite in
+// stats[2], which stays: from then on the optimizer changes nothing until someone clears it.
 struct Params {
   count: u32,
 }
@@ -19,5 +20,9 @@ fn main(@builtin(local_invocation_index) local: u32) {
     if (local < half) { sums[local] += sums[local + half]; }
     workgroupBarrier();
   }
-  if (local == 0u) { stats[1] = sqrt(sums[0]); }
+  if (local == 0u) {
+    let norm = sqrt(sums[0]);
+    stats[1] = norm;
+    if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { stats[2] += 1.0; }
+  }
 }

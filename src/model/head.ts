@@ -21,7 +21,7 @@ export interface HeadBuffers {
   /** One chunk [chunkRows, V]; becomes its own gradient. */
   logits: Tensor;
   loss: Tensor;
-  /** 0 loss sum of the window, 1 gradient norm, 2 steps left out because the gradient was not finite. */
+  /** 0 loss sum of the window, 1 gradient norm, 2 steps whose gradient was not finite (then nothing is updated any more). */
   stats: Tensor;
   chunkRows: number;
 }

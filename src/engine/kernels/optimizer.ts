@@ -70,7 +70,7 @@ export interface AdamW {
   m: Tensor;
   v: Tensor;
   elements: number;
-  /** f32: reads [1], the gradient norm; adds 1 to [2] when that is not finite. */
+  /** f32: reads [1], the gradient norm, and [2]: above 0, nothing changes. */
   stats: Tensor;
   beta1: number;
   beta2: number;
@@ -86,8 +86,7 @@ export function adamW(e: Engine, o: AdamW): Op[] {
     const kernel = compileKernel(e, {
       name: 'adamw',
       body: adamwBody,
-      constants: { FIRST: range.start === 0 },
-      access: ['write', 'write', 'write', 'write', 'write'],
+      access: ['write', 'write', 'write', 'write', 'read'],
     });
     return {
       label: o.label,
