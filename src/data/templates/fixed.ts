@@ -2,8 +2,9 @@
  * Owns the three templates that are ours to write: ChatML, Llama-3 and Alpaca, verbatim as documented in
  * ARCHITECTURE.md under 'Masks'. The trained stretches are known while the text is written; nothing is searched for.
  */
+import { pythonStrip } from '../pythonStrip.ts';
 import type { Message, TemplateId } from '../types.ts';
-import { isTrained, pythonStrip, type ConversationTemplate, type Rendered } from './rendered.ts';
+import { isTrained, type ConversationTemplate, type Rendered } from './rendered.ts';
 
 interface SpecialTokens {
   bosToken: string | null;

@@ -4,31 +4,32 @@
  * with proof; where it does not, the row is refused. Refuses to know tokens beyond the end-of-turn token's text.
  */
 import { TemplateRefusal } from '../chatTemplate.ts';
+import { pythonStrip } from '../pythonStrip.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Message } from '../types.ts';
-import { isTrained, MaskRefusal, pythonStrip, type ConversationTemplate, type Rendered, type RenderedTurn } from './rendered.ts';
+import { isTrained, MaskRefusal, type ConversationTemplate, type Rendered, type RenderedTurn } from './rendered.ts';
 
 /** Where a message's content lies in the plain rendering; null where the template shows it nowhere. */
 type Place = { start: number; end: number } | null;
 
-/** How a content is cut into [before sentinels, between, after]. */
+/** How a content is cut into [before the sentinels, between them, after them]. */
 type Cut = (content: string) => [before: string, inside: string, after: string];
 
-const whole: Cut = (content) => ['', content, ''];
-/** Templates that trim a content move sentinels that stand outside its white space. */
-const trimmed: Cut = (content) => {
-  const inside = pythonStrip(content);
-  const from = content.indexOf(inside);
-  return [content.slice(0, from), inside, content.slice(from + inside.length)];
+/** Templates that trim a content move sentinels that stand outside its white space, so these stand inside. */
+const inside = (side: 'both' | 'left' | 'right'): Cut => (content) => {
+  const kept = pythonStrip(content, side);
+  const from = side === 'right' ? 0 : content.length - pythonStrip(content, 'left').length;
+  return [content.slice(0, from), kept, content.slice(from + kept.length)];
 };
-/** Reasoning templates take a content apart at </think> and write the parts where they want them. */
-const answerOnly: Cut = (content) => {
-  const from = content.lastIndexOf('</think>');
-  if (from < 0) return trimmed(content);
-  const head = content.slice(0, from + '</think>'.length);
-  const [before, inside, after] = trimmed(content.slice(head.length));
-  return [head + before, inside, after];
+/** Reasoning templates take an answer apart at </think> and write the parts where they want them. */
+const afterThinking = (side: 'both' | 'left'): Cut => (content) => {
+  const from = content.lastIndexOf('</think>') + '</think>'.length;
+  const [before, kept, after] = inside(side)(content.slice(from));
+  return [content.slice(0, from) + before, kept, after];
 };
+const WHOLE: Cut = (content) => ['', content, ''];
+const CUTS: Cut[] = [WHOLE, inside('left'), inside('right'), inside('both')];
+const THINKING_CUTS: Cut[] = [...CUTS, afterThinking('left'), afterThinking('both')];
 
 const PROBE: Message[] = [
   { role: 'user', content: 'a0' }, { role: 'assistant', content: 'b1' },
@@ -86,53 +87,79 @@ export class ModelTemplate implements ConversationTemplate {
 
   /** Places of all contents; throws MaskRefusal unless every assistant's is proven. */
   #locate(messages: readonly Message[], plain: string): Place[] {
-    const all = (): boolean => true;
-    const assistants = (message: Message): boolean => message.role === 'assistant';
-    const attempts: [Cut, (message: Message) => boolean][] = [[whole, all], [trimmed, all], [whole, assistants], [trimmed, assistants], [answerOnly, assistants]];
-    let reason = '';
-    for (const [cut, marked] of attempts) {
-      const found = this.#attempt(messages, plain, cut, marked);
-      if (typeof found !== 'string') return found;
-      reason ||= found;
-    }
-    throw new MaskRefusal(reason);
+    const atOnce = this.#prove(messages, plain, messages.map(() => WHOLE));
+    if (Array.isArray(atOnce)) return atOnce;
+    let last = 0;
+    const places = messages.map((message, i): Place => {
+      let reason = '';
+      for (const cut of message.content.includes('</think>') ? THINKING_CUTS : CUTS) {
+        const found = this.#prove(messages, plain, messages.map((_, j) => (i === j ? cut : null)));
+        if (!Array.isArray(found)) {
+          reason ||= found.reason;
+          continue;
+        }
+        const place = found[i]!;
+        if (place.start < last) continue;
+        last = place.end;
+        return place;
+      }
+      if (message.role === 'assistant') throw new MaskRefusal(`turn ${i + 1}: ${reason}`);
+      return null;
+    });
+    return this.#findOthers(messages, plain, places);
   }
 
-  #attempt(messages: readonly Message[], plain: string, cut: Cut, marked: (message: Message) => boolean): Place[] | string {
+  /** Renders with sentinels around the contents that have a cut; their places, or why they are not proven. */
+  #prove(messages: readonly Message[], plain: string, cuts: (Cut | null)[]): Place[] | { reason: string } {
     const sentinel = unusedSentinel(messages, plain);
-    const cuts = messages.map((message) => cut(message.content));
+    const cutTexts = messages.map((message, i) => cuts[i]?.(message.content) ?? null);
     const withSentinels = messages.map((message, i): Message => {
-      const [before, inside, after] = cuts[i]!;
-      return marked(message) ? { ...message, content: before + sentinel.open(i) + inside + sentinel.close(i) + after } : message;
+      const cut = cutTexts[i];
+      return cut ? { ...message, content: cut[0] + sentinel.open(i) + cut[1] + sentinel.close(i) + cut[2] } : message;
     });
     let text: string;
     try {
       text = this.#render(withSentinels);
     } catch (error) {
-      if (error instanceof MaskRefusal) return error.message;
+      if (error instanceof MaskRefusal) return { reason: error.message };
       throw error;
     }
-    if (sentinel.remove(text) !== plain) return 'the template rewrites this content, so its place in the text cannot be proven';
+    if (sentinel.remove(text) !== plain) return { reason: 'the template rewrites the content, so its place in the text cannot be proven' };
     const places: Place[] = [];
     let last = 0;
-    for (const [i, message] of messages.entries()) {
-      const open = text.indexOf(sentinel.open(i));
-      const close = text.indexOf(sentinel.close(i));
-      const once = open >= 0 && close > open && !text.includes(sentinel.open(i), open + 1) && !text.includes(sentinel.close(i), close + 1);
-      if (!once || open < last) {
-        if (message.role === 'assistant') return `the template does not write turn ${i + 1} exactly once and in order`;
+    for (const [i, cut] of cutTexts.entries()) {
+      if (!cut) {
         places.push(null);
         continue;
       }
+      const open = text.indexOf(sentinel.open(i));
+      const close = text.indexOf(sentinel.close(i));
+      const once = open >= last && close > open && !text.includes(sentinel.open(i), open + 1) && !text.includes(sentinel.close(i), close + 1);
+      if (!once) return { reason: 'the template does not write the content exactly once and in order' };
       last = close;
       const start = sentinel.remove(text.slice(0, open)).length;
       const end = sentinel.remove(text.slice(0, close)).length;
-      // The template kept what was cut off in front: it is content too.
-      const before = cuts[i]![0];
-      const from = before !== '' && cut === answerOnly && plain.slice(0, start).endsWith(before) ? start - before.length : start;
-      places.push({ start: from, end });
+      // Thinking that the template kept in front of the answer is content too.
+      const kept = cut[0].includes('</think>') && plain.slice(0, start).endsWith(cut[0]) ? cut[0].length : 0;
+      places.push({ start: start - kept, end });
     }
     return places;
+  }
+
+  /** Where other contents lie between the proven ones; only for display, so a plain search will do. */
+  #findOthers(messages: readonly Message[], plain: string, places: Place[]): Place[] {
+    let from = 0;
+    return places.map((place, i) => {
+      if (!place) {
+        const content = pythonStrip(messages[i]!.content);
+        const limit = places.slice(i + 1).find((next) => next !== null)?.start ?? plain.length;
+        const start = plain.indexOf(content, from);
+        if (content === '' || start < 0 || start + content.length > limit) return null;
+        place = { start, end: start + content.length };
+      }
+      from = place.end;
+      return place;
+    });
   }
 
   /** The text after an answer up to and with its end-of-turn token, read off a conversation that ends with the answer. */
@@ -219,7 +246,7 @@ export class ModelTemplate implements ConversationTemplate {
   /** Text without special tokens and role names: what is left was put there by the template. */
   #words(text: string): string {
     const ids = this.#tokenizer.encode(text).filter((id) => !this.#tokenizer.specialIds.has(id));
-    return this.#tokenizer.decode(ids).replace(/^\s*(?:system|user|assistant|model|human)\s*\n/i, '').trim();
+    return this.#tokenizer.decode(ids).replaceAll(/^\s*(?:system|user|assistant|model|human)\s*\n|\n\s*(?:system|user|assistant|model|human)\s*$/gi, '').trim();
   }
 
   #hasWords(text: string): boolean {

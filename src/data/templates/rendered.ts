@@ -44,14 +44,3 @@ export class MaskRefusal extends Error {
 }
 
 export const isTrained = (message: Message): boolean => message.role === 'assistant' && message.trained !== false;
-
-/** White space as Python's str.strip and Jinja's trim know it: Unicode's, and the four separators U+001C to U+001F. */
-const isPythonSpace = (char: string): boolean => /\p{White_Space}/u.test(char) || (char >= '\u001c' && char <= '\u001f');
-
-export function pythonStrip(text: string): string {
-  let from = 0;
-  let to = text.length;
-  while (from < to && isPythonSpace(text[from]!)) from++;
-  while (to > from && isPythonSpace(text[to - 1]!)) to--;
-  return text.slice(from, to);
-}
