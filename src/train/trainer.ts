@@ -17,13 +17,15 @@ import { STATS, type TrainingPlan } from './plan.ts';
 export interface Window<Cursor> {
   batches: BatchLike[];
   next: Cursor;
+  /** Passes over the data when this window is done. */
+  epoch: number;
+  endsEpoch: boolean;
 }
 
 export interface TrainingFeed<Cursor> {
   windows(from: Cursor): AsyncIterable<Window<Cursor>>;
   /** Held-out batches, the same ones each time. Null without a validation split. */
   evaluation: (() => AsyncIterable<BatchLike>) | null;
-  stepsPerEpoch: number;
   totalSteps: number;
   warmupSteps: number;
 }
@@ -142,7 +144,6 @@ export class Trainer<Cursor> {
       lastArrival = now();
       return sum / targets;
     };
-    const due = (every: number, step: number): boolean => (every > 0 ? step % every === 0 : step % feed.stepsPerEpoch === 0);
 
     try {
       if (state.step === 0) {
@@ -177,13 +178,15 @@ export class Trainer<Cursor> {
           const seconds = Math.max(1e-6, (now() - lastArrival) / 1000);
           lastArrival = now();
           arrived.push({
-            step: after.step, epoch: after.step / feed.stepsPerEpoch, loss, gradNorm, learningRate: lr, numTokens: after.numTokens, tokensPerSecond: windowTokens / seconds,
+            step: after.step, epoch: window.epoch, loss, gradNorm, learningRate: lr, numTokens: after.numTokens, tokensPerSecond: windowTokens / seconds,
           });
         });
         yield* metrics();
         const last = state.step >= feed.totalSteps;
-        const wantEval = feed.evaluation !== null && (last || due(training.evalSteps, state.step));
-        const wantSave = !last && due(training.saveSteps, state.step);
+        /** Every so many steps, or at the end of each epoch. */
+        const due = (every: number): boolean => (every > 0 ? state.step % every === 0 : window.endsEpoch);
+        const wantEval = feed.evaluation !== null && (last || due(training.evalSteps));
+        const wantSave = !last && due(training.saveSteps);
         const wantSample = sampleEvery > 0 && (last || state.step % sampleEvery === 0);
         if (wantEval || wantSave || wantSample) {
           if (!(await settle())) break;
