@@ -4,7 +4,7 @@
 export function bytesInWords(bytes: number): string {
   for (const [unit, scale] of [['GB', 1e9], ['MB', 1e6], ['kB', 1e3]] as const) {
     // 999.6 kB is 1.00 MB, not 1000 kB.
-    if (bytes >= scale * 0.9995) return `${Number(bytes / scale).toPrecision(3)} ${unit}`;
+    if (bytes >= scale * 0.9995) return `${(bytes / scale).toPrecision(3)} ${unit}`;
   }
   return `${Math.round(bytes)} bytes`;
 }
