@@ -1,9 +1,4 @@
-import '@mantine/core/styles.css';
-import { MantineProvider } from '@mantine/core';
-import { createRoot } from 'react-dom/client';
-import { styleNonce } from './ui/styleNonce.ts';
+import { mount } from './ui/mount.tsx';
+import { WorkerClient } from './worker/client.ts';
 
-const root = document.getElementById('root');
-if (root !== null) {
-  createRoot(root).render(<MantineProvider getStyleNonce={() => styleNonce} defaultColorScheme="auto">Etude</MantineProvider>);
-}
+mount(document.getElementById('root')!, new WorkerClient());

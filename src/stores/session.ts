@@ -12,6 +12,8 @@ interface SessionState {
   place: Place;
   /** Rises with every change of place, so that the new heading takes the focus once. */
   visit: number;
+  /** The recipe has been looked at, so its defaults count as chosen. */
+  recipeSeen: boolean;
   announcement: string;
   dialog: DialogName | null;
   /** Single-letter shortcuts are on. */
@@ -19,20 +21,23 @@ interface SessionState {
 }
 
 export const useSession = create<SessionState>(() => ({
-  place: 'model', visit: 0, announcement: '', dialog: null, singleKeys: readStored('singleKeys') !== false,
+  place: 'model', visit: 0, recipeSeen: false, announcement: '', dialog: null, singleKeys: readStored('singleKeys') !== false,
 }));
 
 const placeOfHash = (hash: string): Place | null => PLACES.find((p) => hash === `#/${p}`) ?? null;
 
 export function goTo(place: Place): void {
   if (typeof location !== 'undefined' && location.hash !== `#/${place}`) history.pushState(null, '', `#/${place}`);
-  useSession.setState((s) => ({ place, visit: s.visit + 1 }));
+  arrive(place);
 }
+
+const arrive = (place: Place): void =>
+  useSession.setState((s) => ({ place, visit: s.visit + 1, recipeSeen: s.recipeSeen || place === 'recipe' }));
 
 /** Follows Back, Forward and hand-typed fragments. */
 export function followHash(): void {
   const place = placeOfHash(location.hash);
-  if (place && place !== useSession.getState().place) useSession.setState((s) => ({ place, visit: s.visit + 1 }));
+  if (place && place !== useSession.getState().place) arrive(place);
 }
 
 export const openDialog = (dialog: DialogName): void => useSession.setState({ dialog });

@@ -1,52 +1,20 @@
 /** Connects the stores to a worker client and to each other; called once. */
-import { BUILTIN_DATA, BUILTIN_MODEL, builtinRecipe } from '../config/builtin.ts';
 import type { UserMessage } from '../config/errors.ts';
-import { defaultRecipe, recipeSchema, type Recipe } from '../config/recipe.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { clearAnswers, handleChatEvent, loadHeldOut, setSampling } from './chat.ts';
-import { currentDataset, listDatasets, useData } from './data.ts';
+import { listDatasets, useData } from './data.ts';
+import { adaptRecipe } from './defaults.ts';
 import { deviceFailed, openDevice, refreshStorage } from './device.ts';
 import { clearExport } from './exporting.ts';
 import { modelLost, useModel } from './model.ts';
 import { clearPlan, requestPlan } from './plan.ts';
-import { recordSources, setRecipe, useRecipe } from './recipe.ts';
+import { useRecipe } from './recipe.ts';
 import { handleRunEvent, runFailed, runIsLive, useRun } from './run.ts';
 import { refreshRuns } from './runs.ts';
 import { announce } from './session.ts';
 import { setTuned, useTuned } from './tuned.ts';
-import type { DatasetSummary, ModelSummary, WorkerEvent } from './types.ts';
+import type { WorkerEvent } from './types.ts';
 import { setClient } from './worker.ts';
-
-const NOT_IN_A_NAME = /[^\p{L}\p{N} ._\-/@+():]/gu;
-const recipeName = (name: string): string => name.replace(NOT_IN_A_NAME, '_').slice(0, 200);
-
-/** The recipe nobody has touched: the built-in one for the built-in pair, else the defaults, cut to what the model can read. */
-export function untouchedRecipe(model: ModelSummary | null, dataset: DatasetSummary | null): Recipe {
-  if (model?.source === 'builtin' && dataset?.source === 'builtin') return builtinRecipe();
-  const recipe = defaultRecipe();
-  return model ? { ...recipe, data: { ...recipe.data, maxLength: Math.min(recipe.data.maxLength, model.maxPositionEmbeddings) } } : recipe;
-}
-
-/** A model without a chat template of its own needs another: one whose control tokens it knows, else plain text. */
-export function usableTemplate(recipe: Recipe, model: ModelSummary): Recipe['data']['template'] {
-  if (recipe.data.template !== 'model' || model.hasChatTemplate) return recipe.data.template;
-  return model.knownTemplates.find((t) => t !== 'model') ?? 'alpaca';
-}
-
-function adaptRecipe(): void {
-  const model = useModel.getState().summary;
-  const dataset = currentDataset(useData.getState());
-  if (!useRecipe.getState().touched) setRecipe(untouchedRecipe(model, dataset), false);
-  if (model) {
-    const { recipe, touched } = useRecipe.getState();
-    const template = usableTemplate(recipe, model);
-    if (template !== recipe.data.template) setRecipe(recipeSchema.parse({ ...recipe, data: { ...recipe.data, template } }), touched);
-  }
-  recordSources(
-    model && (model.source === 'builtin' ? { source: 'builtin', name: BUILTIN_MODEL.name } : { source: model.source, name: recipeName(model.name) }),
-    dataset && (dataset.source === 'builtin' ? { source: 'builtin', name: BUILTIN_DATA.name } : { source: 'file', name: recipeName(dataset.name) }),
-  );
-}
 
 function lost(message: UserMessage): void {
   modelLost(message);

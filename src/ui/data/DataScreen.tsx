@@ -1,0 +1,93 @@
+/** Step 2: which tokens are trained, the rows themselves, how fields map, and what was found in them. */
+import { Button, SegmentedControl } from '@mantine/core';
+import { useRef } from 'react';
+import { cancelImport, currentDataset, dismissDataError, importData, setDataView, useData, type DataView } from '../../stores/data.ts';
+import { useRecipe } from '../../stores/recipe.ts';
+import { goTo } from '../../stores/session.ts';
+import type { DatasetSummary } from '../../stores/types.ts';
+import { EmptyState } from '../components/EmptyState.tsx';
+import { ErrorPanel } from '../components/ErrorPanel.tsx';
+import { ProgressRow } from '../components/ProgressRow.tsx';
+import { ScreenHead } from '../components/ScreenHead.tsx';
+import { formatBytes, plural } from '../format.ts';
+import { datasetTitle, SHAPE_NAMES, TEMPLATE_NAMES } from '../names.ts';
+import { takeDataFile } from '../shell/take.ts';
+import classes from './Data.module.css';
+import { Findings } from './Findings.tsx';
+import { LengthHistogram } from './LengthHistogram.tsx';
+import { MappingView } from './MappingView.tsx';
+import { MaskView } from './MaskView.tsx';
+import { RowNav } from './RowNav.tsx';
+import { StoredDatasets } from './StoredDatasets.tsx';
+import { TableView } from './TableView.tsx';
+
+const VIEWS = [{ value: 'mask', label: 'Mask' }, { value: 'table', label: 'Table' }, { value: 'mapping', label: 'Mapping' }];
+
+function Loaded({ dataset }: { dataset: DatasetSummary }) {
+  const view = useData((s) => s.view);
+  return (
+    <div className={classes.columns}>
+      <div className={classes.main}>
+        <div className={classes.tools}>
+          <SegmentedControl data={VIEWS} value={view} onChange={(v) => setDataView(v as DataView)} aria-label="View of the data" className={classes.views} />
+          {view === 'mask' && <RowNav rows={dataset.rows} />}
+        </div>
+        {view === 'mask' && <MaskView dataset={dataset} />}
+        {view === 'table' && <TableView dataset={dataset} />}
+        {view === 'mapping' && <MappingView key={dataset.id} dataset={dataset} />}
+      </div>
+      <aside className={classes.side} aria-label="About this data">
+        <Findings dataset={dataset} />
+        <LengthHistogram />
+        <StoredDatasets />
+      </aside>
+    </div>
+  );
+}
+
+function useFacts(dataset: DatasetSummary | null): string {
+  const template = useRecipe((s) => s.recipe.data.template);
+  if (!dataset) return 'Rows of questions and answers, or whole conversations.';
+  return [datasetTitle(dataset), plural(dataset.rows, 'row'), formatBytes(dataset.bytes), `${SHAPE_NAMES[dataset.mapping.shape]}, rendered as ${TEMPLATE_NAMES[template]}`].join(' · ');
+}
+
+export default function DataScreen() {
+  const dataset = useData(currentDataset);
+  const importing = useData((s) => s.importing);
+  const error = useData((s) => s.error);
+  const picker = useRef<HTMLInputElement>(null);
+  const pick = () => picker.current?.click();
+  const facts = useFacts(dataset);
+  return (
+    <>
+      <ScreenHead
+        title="Data" facts={facts}
+        actions={dataset && <>
+          <Button onClick={pick} data-testid="replace-data">Replace</Button>
+          <Button variant="filled" onClick={() => goTo('recipe')}>Continue to Recipe</Button>
+        </>}
+      />
+      <input
+        ref={picker} type="file" hidden accept=".json,.jsonl,.ndjson,.csv,.tsv,.txt" aria-label="Data file" data-testid="data-file-input"
+        onChange={(e) => {
+          const file = e.currentTarget.files?.[0];
+          if (file) void takeDataFile(file);
+          e.currentTarget.value = '';
+        }}
+      />
+      {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
+      {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Choose another file', onClick: pick }} onDismiss={dismissDataError} /></div>}
+      {dataset ? <Loaded dataset={dataset} /> : !importing && (
+        <div className={classes.empty}>
+          <EmptyState
+            title="No data yet" action={{ label: 'Browse for a file', onClick: pick }}
+            extra={<button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>}
+          >
+            Drop a JSON, JSONL or CSV file anywhere on this page. Alpaca rows, prompt and completion, chat messages and ShareGPT are recognised.
+          </EmptyState>
+          <StoredDatasets />
+        </div>
+      )}
+    </>
+  );
+}

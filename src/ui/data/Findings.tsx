@@ -1,0 +1,77 @@
+/** What was found in the data, each with its count, cause and rows. */
+import { useState } from 'react';
+import { inspectRow, openFinding, setDataView } from '../../stores/data.ts';
+import { useModel } from '../../stores/model.ts';
+import { cancelReport, requestPlan, usePlan } from '../../stores/plan.ts';
+import type { DatasetSummary, Finding } from '../../stores/types.ts';
+import { ErrorPanel } from '../components/ErrorPanel.tsx';
+import { ProgressRow } from '../components/ProgressRow.tsx';
+import { IconAlertOctagon, IconAlertTriangle } from '../icons.ts';
+import { formatCount, formatWhole, plural } from '../format.ts';
+import classes from './Data.module.css';
+
+function Skipped({ dataset }: { dataset: DatasetSummary }) {
+  const [open, setOpen] = useState(false);
+  const more = dataset.skipped - dataset.skippedLines.length;
+  return (
+    <>
+      <button type="button" className="link" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide lines' : 'Show lines'}</button>
+      {open && (
+        // A list that scrolls must take the keyboard.
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <div className={classes.skipped} tabIndex={0} role="region" aria-label="Lines that could not be read">
+          <ul>{dataset.skippedLines.map((l) => <li key={l.line}>Line {formatWhole(l.line)}: {l.reason}</li>)}</ul>
+          {more > 0 && <p>and {formatCount(more)} more</p>}
+        </div>
+      )}
+    </>
+  );
+}
+
+function FindingItem({ finding, dataset }: { finding: Finding; dataset: DatasetSummary }) {
+  const Icon = finding.severity === 'error' ? IconAlertOctagon : IconAlertTriangle;
+  const show = () => {
+    openFinding(finding);
+    if (finding.rows.length === 1) inspectRow(finding.rows[0]!);
+    else setDataView('table');
+  };
+  return (
+    <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>
+      <Icon size={16} stroke={1.9} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
+      <h3>{finding.title}</h3>
+      <span>{formatCount(finding.count)}</span>
+      <p>
+        {finding.detail}{' '}
+        {finding.kind === 'skipped-line' && dataset.skippedLines.length > 0 ? <Skipped dataset={dataset} />
+          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`Show rows: ${finding.title}`}>Show rows</button>}
+      </p>
+    </li>
+  );
+}
+
+/** Lines that were skipped are known before any model is loaded. */
+const skippedFinding = (dataset: DatasetSummary): Finding => ({
+  kind: 'skipped-line', severity: 'warning', title: 'Could not be read', count: dataset.skipped, rows: [],
+  detail: `${plural(dataset.skipped, 'line')} of the file ${dataset.skipped === 1 ? 'is' : 'are'} not a row and left out.`,
+});
+
+export function Findings({ dataset }: { dataset: DatasetSummary }) {
+  const { value: report, busy, progress, error } = usePlan((s) => s.report);
+  const ready = useModel((s) => s.status === 'ready');
+  const [startedAt] = useState(() => Date.now());
+  const findings = report?.findings ?? [];
+  const list = dataset.skipped > 0 && !findings.some((f) => f.kind === 'skipped-line') ? [skippedFinding(dataset), ...findings] : findings;
+  return (
+    <section data-testid="findings">
+      <div className={classes.sectionHead}>
+        <h2>{report || list.length ? plural(list.length, 'finding') : 'Findings'}</h2>
+        {report && <span className="caption">{plural(report.checksPassed, 'check')} passed</span>}
+      </div>
+      {error && <ErrorPanel error={error} action={{ onClick: () => requestPlan('report') }} />}
+      {list.length > 0 && <ul className={classes.findings}>{list.map((f) => <FindingItem key={f.kind} finding={f} dataset={dataset} />)}</ul>}
+      {busy && !report && <div style={{ marginTop: 12 }}><ProgressRow name="Checking every row" progress={progress} startedAt={startedAt} onCancel={cancelReport} /></div>}
+      {!ready && !report && <p className="caption" style={{ marginTop: 8 }}>Load a model to check every row: its tokenizer and template decide what is cut or left out.</p>}
+      {report && list.length === 0 && <p className="caption" style={{ marginTop: 8 }}>Nothing stands out in {plural(report.rows, 'row')}.</p>}
+    </section>
+  );
+}

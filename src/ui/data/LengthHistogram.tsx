@@ -1,0 +1,77 @@
+/** How long the rows are, and where they are cut. */
+import { useElementSize } from '@mantine/hooks';
+import { useRecipe } from '../../stores/recipe.ts';
+import { usePlan } from '../../stores/plan.ts';
+import type { DataReport } from '../../stores/types.ts';
+import { formatCount, formatWhole } from '../format.ts';
+import { niceTicks, stepTicks } from '../charts/ticks.ts';
+import classes from './Data.module.css';
+
+const HEIGHT = 168;
+const TOP = 28;
+const BOTTOM = 24;
+
+interface Bar { from: number; count: number }
+
+/** Joins buckets so that at most `most` bars are drawn. Pure. */
+export function histogramBars({ width, counts }: DataReport['histogram'], most: number): { bars: Bar[]; width: number } {
+  const join = Math.max(1, Math.ceil(counts.length / most));
+  const bars: Bar[] = [];
+  for (let i = 0; i < counts.length; i += join) {
+    bars.push({ from: i * width, count: counts.slice(i, i + join).reduce((a, b) => a + b, 0) });
+  }
+  return { bars, width: width * join };
+}
+
+function Plot({ report, cut, width }: { report: DataReport; cut: number; width: number }) {
+  const { bars, width: bucket } = histogramBars(report.histogram, 48);
+  const end = bars.length * bucket;
+  const showCut = cut < end;
+  const ticks = niceTicks(0, Math.max(1, ...bars.map((b) => b.count)), 4).filter((t) => Number.isInteger(t));
+  const top = ticks.at(-1) ?? 1;
+  const x = (tokens: number) => (tokens / end) * width;
+  const y = (count: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - count / top);
+  const labelX = Math.min(Math.max(x(cut), 34), width - 34);
+  return (
+    <svg className={classes.histogram} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={`Row lengths: longest ${report.longest} tokens, ${report.cutRows} rows are cut at ${cut}`}>
+      {ticks.filter((t) => t > 0).map((t, i, all) => (
+        <g key={t}>
+          <line x1={0} x2={width} y1={y(t)} y2={y(t)} stroke="var(--etude-grid)" />
+          <text x={width} y={y(t) - 4} textAnchor="end" fontSize={11.5} fill="var(--etude-faint)">{formatCount(t)}{i === all.length - 1 ? ' rows' : ''}</text>
+        </g>
+      ))}
+      {bars.map((b) => b.count > 0 && (
+        <rect
+          key={b.from} x={x(b.from) + 0.5} width={Math.max(1, x(bucket) - 1.5)} y={y(b.count)} height={Math.max(1, y(0) - y(b.count))}
+          fill={b.from >= cut ? 'var(--etude-warning-mark)' : 'var(--etude-aux)'}
+        />
+      ))}
+      <line x1={0} x2={width} y1={y(0)} y2={y(0)} stroke="var(--etude-control)" />
+      {stepTicks(end, 4).map((t) => (
+        <text key={t} x={x(t)} y={HEIGHT - 6} fontSize={11.5} textAnchor={t === 0 ? 'start' : x(t) > width - 16 ? 'end' : 'middle'} fill="var(--etude-faint)">{formatWhole(t)}</text>
+      ))}
+      {showCut && (
+        <>
+          <line x1={x(cut)} x2={x(cut)} y1={20} y2={y(0) + 5} stroke="var(--etude-ink)" strokeWidth={1.5} />
+          <text x={labelX} y={13} fontSize={12.5} textAnchor="middle" fill="var(--etude-ink)">cut at {formatWhole(cut)}</text>
+        </>
+      )}
+    </svg>
+  );
+}
+
+export function LengthHistogram() {
+  const report = usePlan((s) => s.report.value);
+  const cut = useRecipe((s) => s.recipe.data.maxLength);
+  const { ref, width } = useElementSize();
+  if (!report || report.histogram.counts.length === 0) return null;
+  return (
+    <section ref={ref} data-testid="length-histogram">
+      <div className={classes.sectionHead}>
+        <h2>Row length in tokens</h2>
+        <span className="caption">longest {formatWhole(report.longest)}</span>
+      </div>
+      {width > 0 && <Plot report={report} cut={cut} width={width} />}
+    </section>
+  );
+}

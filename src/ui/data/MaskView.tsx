@@ -1,0 +1,101 @@
+/** The mask inspector: a rendered row, each token trained or ignored, exactly what the collator will feed. */
+import { useCallback, useEffect, useState } from 'react';
+import { useData } from '../../stores/data.ts';
+import { inspect, switchTurn, useInspect, type InspectTarget } from '../../stores/inspect.ts';
+import { chooseModel, loadModel, useModel } from '../../stores/model.ts';
+import { useRecipe } from '../../stores/recipe.ts';
+import type { DatasetSummary, InspectedRow } from '../../stores/types.ts';
+import { EmptyState } from '../components/EmptyState.tsx';
+import { ErrorPanel } from '../components/ErrorPanel.tsx';
+import { Note } from '../components/Note.tsx';
+import { formatWhole } from '../format.ts';
+import { useSingleKeys } from '../shell/useShortcuts.ts';
+import classes from './Mask.module.css';
+import { MaskRuler } from './MaskRuler.tsx';
+import { ReadingLine, type Reading } from './TokenReading.tsx';
+import { TurnView } from './TurnView.tsx';
+
+const Legend = () => (
+  <ul className={classes.legend} aria-label="Key">
+    <li><span data-key="trained" />Trained</li>
+    <li><span data-key="ignored" />Ignored</li>
+    <li><span data-key="special" />Special</li>
+  </ul>
+);
+
+function cutWords(row: InspectedRow): string | null {
+  const cut = row.totalTokens - row.keptTokens;
+  return cut > 0 ? `${formatWhole(cut)} of its ${formatWhole(row.totalTokens)} tokens are beyond the maximum length and are cut off.` : null;
+}
+
+function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectTarget }) {
+  const [reading, setReading] = useState<Reading | null>(null);
+  useEffect(() => setReading(null), [row]);
+  const onSwitch = useCallback((index: number, trained: boolean) => void switchTurn(target, index, trained), [target]);
+  let start = 0;
+  const starts = row.turns.map((turn) => { const at = start; start += turn.tokens.length; return at; });
+  const cut = cutWords(row);
+  return (
+    <>
+      <div className={classes.head}>
+        <p className={classes.count} data-testid="mask-count">{formatWhole(row.trainedTokens)} of {formatWhole(row.totalTokens)} tokens are trained</p>
+        <Legend />
+      </div>
+      <MaskRuler row={row} />
+      <ReadingLine reading={reading} />
+      {cut && <p className={classes.warn}>{cut}</p>}
+      {row.refused && <div className={classes.note}><Note kind="warning" title="This row is left out of training.">{row.refused}</Note></div>}
+      <ol className={classes.turns} data-testid="mask-turns">
+        {row.turns.map((turn, i) => (
+          // A row's turns never change places.
+          // oxlint-disable-next-line react/no-array-index-key
+          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={setReading} onSwitch={onSwitch} />
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function NeedsModel() {
+  const loading = useModel((s) => s.status === 'loading');
+  return (
+    <EmptyState
+      title="Tokens need a model"
+      action={loading ? undefined : { label: 'Use built-in model', onClick: () => { chooseModel('builtin'); void loadModel(); } }}
+    >
+      {loading ? 'The model is loading. Its tokenizer decides where tokens begin and end.' : 'Its tokenizer decides where tokens begin and end, and its template where a turn ends. Load one to see what is trained.'}
+    </EmptyState>
+  );
+}
+
+/** T switches the turn that has the focus. */
+function toggleFocusedTurn(key: string): boolean {
+  if (key !== 't' && key !== 'T') return false;
+  const turn = document.activeElement?.closest('[data-turn]') ?? document.querySelector('[data-turn] input:not(:disabled)')?.closest('[data-turn]');
+  const input = turn?.querySelector<HTMLInputElement>('input[role="switch"]:not(:disabled)');
+  input?.click();
+  return Boolean(input);
+}
+
+export function MaskView({ dataset }: { dataset: DatasetSummary }) {
+  const ready = useModel((s) => s.status === 'ready');
+  const index = useData((s) => s.row);
+  const version = useData((s) => s.version);
+  const template = useRecipe((s) => s.recipe.data.template);
+  const maxLength = useRecipe((s) => s.recipe.data.maxLength);
+  const { row, error } = useInspect();
+  const [target, setTarget] = useState<InspectTarget | null>(null);
+  useSingleKeys(toggleFocusedTurn);
+
+  useEffect(() => {
+    if (!ready) return;
+    const next = { datasetId: dataset.id, index, template, maxLength };
+    setTarget(next);
+    void inspect(next);
+  }, [ready, dataset.id, index, version, template, maxLength]);
+
+  if (!ready) return <NeedsModel />;
+  if (error) return <ErrorPanel error={error} action={target ? { onClick: () => void inspect(target) } : undefined} />;
+  if (!row || !target || row.index !== index) return <div className={classes.waiting} />;
+  return <InspectedRowView row={row} target={target} />;
+}

@@ -1,0 +1,39 @@
+/** What one token is: text, id, position, label. A popover beside it, or a line under the ruler where fingers point. */
+import type { InspectedToken } from '../../stores/types.ts';
+import { formatWhole } from '../format.ts';
+import classes from './Mask.module.css';
+
+export interface Reading {
+  token: InspectedToken;
+  position: number;
+  by: 'pointer' | 'key';
+  box: { left: number; top: number; width: number; height: number };
+}
+
+const quoted = (text: string): string => `“${text.replaceAll('\n', '\\n').replaceAll('\t', '\\t')}”`;
+const labelOf = (token: InspectedToken): string => (token.cut ? 'none, cut off' : token.trained ? `${token.id}, trained` : '-100, ignored');
+
+const WIDTH = 176;
+const HEIGHT = 96;
+
+export function TokenPopover({ reading: { token, position, box } }: { reading: Reading }) {
+  // Beside the token; below it where the column is too narrow.
+  const left = box.left + box.width + 10;
+  const style = { '--left': `${left}px`, '--top': `${Math.max(-HEIGHT / 2, box.top - 10)}px`, '--below-left': `${box.left}px`, '--below-top': `${box.top + box.height + 6}px`, '--width': `${WIDTH}px` };
+  return (
+    <dl className={classes.popover} style={style as React.CSSProperties} aria-hidden="true" data-testid="token-reading">
+      <div><dt>Text</dt><dd>{quoted(token.text)}</dd></div>
+      <div><dt>Id</dt><dd>{token.id}</dd></div>
+      <div><dt>Position</dt><dd>{formatWhole(position)}</dd></div>
+      <div><dt>Label</dt><dd>{labelOf(token)}</dd></div>
+    </dl>
+  );
+}
+
+export function ReadingLine({ reading }: { reading: Reading | null }) {
+  return (
+    <p className={classes.readingLine}>
+      {reading ? `${quoted(reading.token.text)} · id ${reading.token.id} · position ${formatWhole(reading.position)} · label ${labelOf(reading.token)}` : 'Touch a token to read it'}
+    </p>
+  );
+}

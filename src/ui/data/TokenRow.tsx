@@ -1,0 +1,92 @@
+/** The tokens of a turn: one tab stop, arrows move inside, the token under hand or key is read out. */
+import { Fragment, memo, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import type { InspectedToken } from '../../stores/types.ts';
+import { formatWhole } from '../format.ts';
+import classes from './Mask.module.css';
+import { TokenPopover, type Reading } from './TokenReading.tsx';
+import { lineBreaks, shownText, tokenWords, type PlacedToken } from './tokenWords.ts';
+
+interface TokenRowProps {
+  role: string;
+  tokens: InspectedToken[];
+  start: number;
+  reading: Reading | null;
+  onRead: (reading: Reading | null) => void;
+}
+
+/** More than this would make the page slow to lay out; the rest is one click away. */
+const SHOWN = 1500;
+
+const Token = memo(function Token({ placed, active, id }: { placed: PlacedToken; active: boolean; id: string }) {
+  const { token, position } = placed;
+  const words = `${token.text.trim() || shownText(token.text)}, id ${token.id}, ${token.cut ? 'cut off' : token.trained ? 'trained' : 'ignored'}`;
+  return (
+    <>
+      <span
+        id={id} role="option" aria-selected={active} aria-label={words} className={classes.token} data-position={position}
+        data-trained={token.trained || undefined} data-special={token.special || undefined} data-cut={token.cut || undefined} data-active={active || undefined}
+      >
+        {shownText(token.text)}
+      </span>
+      {Array.from({ length: lineBreaks(token.text) }, (_, i) => <br key={i} />)}
+    </>
+  );
+});
+
+export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps) {
+  const id = useId();
+  const box = useRef<HTMLDivElement>(null);
+  const [all, setAll] = useState(false);
+  const words = useMemo(() => tokenWords(all ? tokens : tokens.slice(0, SHOWN), start), [tokens, start, all]);
+  const last = start + (all ? tokens.length : Math.min(tokens.length, SHOWN)) - 1;
+  const mine = reading && reading.position >= start && reading.position <= last ? reading : null;
+
+  const read = (position: number, by: Reading['by']) => {
+    const token = tokens[position - start];
+    const element = box.current?.querySelector<HTMLElement>(`[data-position="${position}"]`);
+    if (!token || !element) return;
+    onRead({ token, position, by, box: { left: element.offsetLeft, top: element.offsetTop, width: element.offsetWidth, height: element.offsetHeight } });
+  };
+  const positionOf = (target: EventTarget): number | null => {
+    const found = target instanceof Element ? target.closest<HTMLElement>('[data-position]') : null;
+    return found ? Number(found.dataset.position) : null;
+  };
+  const key = (event: KeyboardEvent) => {
+    const at = mine?.position ?? start;
+    const by = event.shiftKey ? 10 : 1;
+    const targets: Record<string, number> = { ArrowRight: at + by, ArrowLeft: at - by, ArrowDown: at + 10, ArrowUp: at - 10, Home: start, End: last };
+    const next = targets[event.key];
+    if (event.key === 'Escape') return onRead(null);
+    if (next === undefined) return;
+    event.preventDefault();
+    read(Math.min(last, Math.max(start, next)), 'key');
+  };
+
+  return (
+    <div className={classes.tokenBox}>
+      <div
+        ref={box} className={classes.tokenRow} role="listbox" tabIndex={0} aria-label={`Tokens of the ${role} turn`} aria-orientation="horizontal"
+        {...(mine ? { 'aria-activedescendant': `${id}-${mine.position}` } : {})}
+        onKeyDown={key}
+        onFocus={(e) => { if (e.currentTarget.matches(':focus-visible')) read(mine?.position ?? start, 'key'); }}
+        onBlur={() => onRead(null)}
+        onPointerOver={(e) => { const p = positionOf(e.target); if (p !== null) read(p, 'pointer'); }}
+        onPointerLeave={(e) => { if (e.pointerType === 'mouse' && reading?.by === 'pointer') onRead(null); }}
+      >
+        {words.map((word) => (
+          <Fragment key={word[0]!.position}>
+            <span className={classes.word} role="presentation">
+              {word.map((placed) => <Token key={placed.position} placed={placed} id={`${id}-${placed.position}`} active={mine?.position === placed.position} />)}
+            </span>
+            {/* A break opportunity between words, and nowhere else. */}
+            <wbr />
+          </Fragment>
+        ))}
+      </div>
+      {mine && <TokenPopover reading={mine} />}
+      {!all && tokens.length > SHOWN && (
+        <button type="button" className="link" onClick={() => setAll(true)}>Show the other {formatWhole(tokens.length - SHOWN)} tokens</button>
+      )}
+    </div>
+  );
+}

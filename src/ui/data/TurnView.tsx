@@ -1,0 +1,39 @@
+/** One turn: role, count and switch at the left, its tokens at the right. */
+import { Switch } from '@mantine/core';
+import type { InspectedTurn } from '../../stores/types.ts';
+import { formatWhole, plural } from '../format.ts';
+import classes from './Mask.module.css';
+import type { Reading } from './TokenReading.tsx';
+import { TokenRow } from './TokenRow.tsx';
+
+interface TurnViewProps {
+  turn: InspectedTurn;
+  /** Position of its first token in the row. */
+  start: number;
+  reading: Reading | null;
+  onRead: (reading: Reading | null) => void;
+  onSwitch: (messageIndex: number, trained: boolean) => void;
+}
+
+export function TurnView({ turn, start, reading, onRead, onSwitch }: TurnViewProps) {
+  const trained = turn.tokens.filter((t) => t.trained && !t.cut).length;
+  const added = turn.messageIndex === null;
+  const count = trained > 0 ? `${formatWhole(trained)} of ${formatWhole(turn.tokens.length)} trained` : plural(turn.tokens.length, 'token');
+  return (
+    <li className={classes.turn} data-turn={turn.role}>
+      <div className={classes.about}>
+        <h3>{turn.role}</h3>
+        <p className="caption">{count}</p>
+        <Switch
+          size="xs" checked={turn.trained} disabled={added} label={turn.trained ? 'Trained' : 'Ignored'} aria-label={`${turn.role} turn is trained`}
+          className={classes.switch} role="switch"
+          onChange={(e) => { if (turn.messageIndex !== null) onSwitch(turn.messageIndex, e.currentTarget.checked); }}
+        />
+      </div>
+      <div className={classes.tokens}>
+        <TokenRow role={turn.role} tokens={turn.tokens} start={start} reading={reading} onRead={onRead} />
+        {added && <p className={classes.warn}>Not in your file. The chat template added this turn.</p>}
+      </div>
+    </li>
+  );
+}

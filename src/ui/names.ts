@@ -1,0 +1,34 @@
+/** How models, datasets and settings are called on screen. */
+import { BUILTIN_DATA, BUILTIN_MODEL } from '../config/builtin.ts';
+import type { Recipe } from '../config/recipe.ts';
+import type { DatasetSummary, Mapping, ModelSummary, RunStatus, TemplateId } from '../stores/types.ts';
+
+type Named = { source: string; name: string };
+
+export const modelTitle = (model: Named): string => (model.source === 'builtin' ? BUILTIN_MODEL.title : model.name);
+export const datasetTitle = (dataset: Pick<DatasetSummary, 'source' | 'name'>): string => (dataset.source === 'builtin' ? BUILTIN_DATA.title : dataset.name);
+
+export const SHAPE_NAMES: Record<Mapping['shape'], string> = {
+  alpaca: 'Alpaca', 'prompt-completion': 'Prompt and completion', messages: 'Messages', sharegpt: 'ShareGPT', table: 'Table',
+};
+
+export const TEMPLATE_NAMES: Record<TemplateId, string> = {
+  model: "the model's own template", chatml: 'ChatML', llama3: 'Llama 3', alpaca: 'Alpaca text',
+};
+
+export const STATUS_NAMES: Record<RunStatus, string> = {
+  running: 'Training', paused: 'Paused', stopped: 'Stopped', finished: 'Finished', failed: 'Ended by an error', interrupted: 'Interrupted',
+};
+
+export const DTYPE_BITS: Record<ModelSummary['dtype'], string> = { f32: 'f32', bf16: 'bf16', f16: 'f16' };
+
+const SHORT_MODULES: Record<string, string> = {
+  q_proj: 'q', k_proj: 'k', v_proj: 'v', o_proj: 'o', gate_proj: 'gate', up_proj: 'up', down_proj: 'down',
+};
+
+/** "all seven projections" or "q, k, v, o". */
+export const modulesText = (modules: readonly string[]): string =>
+  (modules.length === 7 ? 'all seven projections' : modules.map((m) => SHORT_MODULES[m] ?? m).join(', '));
+
+/** "LoRA, rank 16". */
+export const methodText = (recipe: Recipe): string => `LoRA, rank ${recipe.lora.r}`;

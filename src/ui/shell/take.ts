@@ -1,0 +1,32 @@
+/** Sends what a person brought to where it belongs. */
+import { importData } from '../../stores/data.ts';
+import { importAdapter } from '../../stores/exporting.ts';
+import { loadModel, setFolder } from '../../stores/model.ts';
+import { runIsLive, useRun } from '../../stores/run.ts';
+import { announce, goTo } from '../../stores/session.ts';
+import type { Dropped } from './dropped.ts';
+
+export async function takeDropped(dropped: Dropped): Promise<void> {
+  switch (dropped.kind) {
+    case 'model':
+      goTo('model');
+      setFolder({ name: dropped.name, files: dropped.files });
+      // A model cannot be swapped under a run that trains.
+      if (!runIsLive(useRun.getState())) await loadModel();
+      break;
+    case 'adapter':
+      goTo('try');
+      await importAdapter(dropped.name, dropped.files);
+      break;
+    case 'data':
+      await takeDataFile(dropped.file);
+      break;
+    case 'nothing':
+      announce(dropped.reason);
+  }
+}
+
+export async function takeDataFile(file: File): Promise<void> {
+  goTo('data');
+  await importData({ kind: 'file', file });
+}
