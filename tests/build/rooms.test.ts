@@ -17,8 +17,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   export: ['config', 'formats', 'type:model'],
   worker: ['config', 'formats', 'data', 'hub', 'engine', 'model', 'train', 'export'],
   stores: ['config', 'worker/client.ts', 'type:worker/protocol.ts', 'type:data/types.ts'],
-  ui: ['config', 'stores', 'type:worker/protocol.ts', 'type:data/types.ts'],
-  'main.tsx': ['ui', 'stores', 'config'],
+  ui: ['config', 'stores', 'type:worker/client.ts', 'type:worker/protocol.ts', 'type:data/types.ts'],
+  'main.tsx': ['ui', 'stores', 'config', 'worker/client.ts'],
   cli: ['config', 'formats', 'data', 'hub', 'engine', 'model', 'train', 'export', 'worker'],
 };
 const CORE = ['config', 'formats', 'data', 'hub', 'engine', 'model', 'train', 'export'];
