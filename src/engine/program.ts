@@ -130,7 +130,7 @@ export class Submitter {
   #speed: number;
   budgetMs: number;
 
-  static readonly MAX_IN_FLIGHT = 3;
+  static readonly MAX_IN_FLIGHT = 2;
   /** What a dispatch costs beside its arithmetic, as FLOP. */
   static readonly DISPATCH_FLOPS = 50_000;
 

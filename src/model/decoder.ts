@@ -76,11 +76,19 @@ export interface LayerCache {
 
 const widths = (c: ModelConfig) => ({ C: c.hiddenSize, F: c.intermediateSize, Q: c.numAttentionHeads * c.headDim, KV: c.numKeyValueHeads * c.headDim });
 
+/** An arena, or something that counts what an arena would be asked for. */
+export type Taker = Pick<Arena, 'take'>;
+/** The part of a LoraAdapter that decides buffer sizes. */
+export interface AdapterPlaces {
+  entries: readonly { layer: number; module: TargetModule }[];
+  config: { r: number };
+}
+
 /**
  * Takes the activations of every layer from an arena. `keep` true gives each layer its own (training); false lets all
  * layers share one set (inference), only the residual stream alternates.
  */
-export function takeActivations(config: ModelConfig, arena: Arena, maxTokens: number, lora: LoraAdapter | null, keep: boolean): { layers: LayerActivations[]; last: Tensor } {
+export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: number, lora: AdapterPlaces | null, keep: boolean): { layers: LayerActivations[]; last: Tensor } {
   const { C, F, Q, KV } = widths(config);
   const M = maxTokens;
   const take = (name: string, cols: number): Tensor => arena.take(name, M * cols);
@@ -221,7 +229,7 @@ export interface BackwardScratch {
   dDropped: Tensor | null;
 }
 
-export function takeScratch(config: ModelConfig, arena: Arena, M: number, r: number, withDropout: boolean): { scratch: BackwardScratch; dropped: Tensor | null } {
+export function takeScratch(config: ModelConfig, arena: Taker, M: number, r: number, withDropout: boolean): { scratch: BackwardScratch; dropped: Tensor | null } {
   const { C, F, Q, KV } = widths(config);
   const widest = Math.max(C, F, Q);
   const dq = arena.take('dq', M * Q);
