@@ -2,6 +2,8 @@
 //   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // One thread = one (query, head), its q and running sum in registers. The backward pass starts from lse.
+struct Params { vecs: u32 } // HEAD_DIM / WIDTH as a parameter: software compilers unroll constant loops for seconds
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -25,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
   var x: array<Vec, N>;
   var sum: array<Vec, N>;
-  for (var d = 0u; d < N; d++) {
+  for (var d = 0u; d < params.vecs; d++) {
     x[d] = q[t * N + d];
     sum[d] = Vec();
   }
@@ -36,25 +38,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     // Keys past the end are read as the last one and get no weight.
     let row = min(j + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last - 1u)) * KV_STRIDE + kv_base;
     var s = vec4<f32>();
-    for (var d = 0u; d < N; d++) {
+    for (var d = 0u; d < params.vecs; d++) {
       s += vec4<f32>(inner(x[d], k[row.x + d]), inner(x[d], k[row.y + d]), inner(x[d], k[row.z + d]), inner(x[d], k[row.w + d]));
     }
     s = select(vec4<f32>(LOWEST), s * scale, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
     let highest = max(max(s.x, s.y), max(s.z, s.w));
     if (highest > top) {
       let shrink = exp_accurate(top - highest);
-      for (var d = 0u; d < N; d++) { sum[d] *= shrink; }
+      for (var d = 0u; d < params.vecs; d++) { sum[d] *= shrink; }
       weight *= shrink;
       top = highest;
     }
     let p = vec4<f32>(exp_accurate(s.x - top), exp_accurate(s.y - top), exp_accurate(s.z - top), exp_accurate(s.w - top));
     weight += (p.x + p.y) + (p.z + p.w);
-    for (var d = 0u; d < N; d++) {
+    for (var d = 0u; d < params.vecs; d++) {
       sum[d] += (p.x * v[row.x + d] + p.y * v[row.y + d]) + (p.z * v[row.z + d] + p.w * v[row.w + d]);
     }
   }
 
   let share = select(0.0, 1.0 / weight, weight > 0.0);
-  for (var d = 0u; d < N; d++) { out[t * N + d] = sum[d] * share; }
+  for (var d = 0u; d < params.vecs; d++) { out[t * N + d] = sum[d] * share; }
   lse[t] = top + log_accurate(max(weight, 1.0));
 }

@@ -2,6 +2,8 @@
 //   dv_j = sum p_ij dOut_i,   dk_j = sum p_ij (dOut_i . v_j - delta_i) q_i / sqrt(D),   p_ij = e^(s_ij - lse_i)
 // Shapes: q, dOut [M, H, D], k, v, dk, dv [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dk and dv overwrite.
 // One thread = one (key, kv head), its k, v, dk and dv in registers.
+struct Params { vecs: u32 } // HEAD_DIM / WIDTH as a parameter: software compilers unroll constant loops for seconds
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -28,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var value: array<Vec, N>;
   var key_sum: array<Vec, N>;
   var value_sum: array<Vec, N>;
-  for (var d = 0u; d < N; d++) {
+  for (var d = 0u; d < params.vecs; d++) {
     key[d] = k[t * N + d];
     value[d] = v[t * N + d];
     key_sum[d] = Vec();
@@ -42,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let row = query * N;
       var s = vec4<f32>();
       var dp = vec4<f32>();
-      for (var d = 0u; d < N; d++) {
+      for (var d = 0u; d < params.vecs; d++) {
         s += vec4<f32>(inner(key[d], q[row.x + d]), inner(key[d], q[row.y + d]), inner(key[d], q[row.z + d]), inner(key[d], q[row.w + d]));
         dp += vec4<f32>(inner(value[d], d_out[row.x + d]), inner(value[d], d_out[row.y + d]), inner(value[d], d_out[row.z + d]), inner(value[d], d_out[row.w + d]));
       }
@@ -53,14 +55,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       s = select(vec4<f32>(LOWEST), s * scale - vec4<f32>(a.x, b.x, c.x, e.x), i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
       let p = vec4<f32>(exp_accurate(s.x), exp_accurate(s.y), exp_accurate(s.z), exp_accurate(s.w));
       let ds = p * (dp - vec4<f32>(a.y, b.y, c.y, e.y));
-      for (var d = 0u; d < N; d++) {
+      for (var d = 0u; d < params.vecs; d++) {
         key_sum[d] += (ds.x * q[row.x + d] + ds.y * q[row.y + d]) + (ds.z * q[row.z + d] + ds.w * q[row.w + d]);
         value_sum[d] += (p.x * d_out[row.x + d] + p.y * d_out[row.y + d]) + (p.z * d_out[row.z + d] + p.w * d_out[row.w + d]);
       }
     }
   }
 
-  for (var d = 0u; d < N; d++) {
+  for (var d = 0u; d < params.vecs; d++) {
     dk[t * N + d] = key_sum[d] * scale;
     dv[t * N + d] = value_sum[d];
   }

@@ -2,6 +2,8 @@
 //   dq_i = sum_j p_j (dp_j - delta_i) k_j / sqrt(D)
 // Shapes: q, dOut, dq [M, H, D], k, v [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dq overwrites.
 // One thread = one (query, head), its q, dOut and dq in registers.
+struct Params { vecs: u32 } // HEAD_DIM / WIDTH as a parameter: software compilers unroll constant loops for seconds
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -29,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var x: array<Vec, N>;
   var g: array<Vec, N>;
   var sum: array<Vec, N>;
-  for (var d = 0u; d < N; d++) {
+  for (var d = 0u; d < params.vecs; d++) {
     x[d] = q[t * N + d];
     g[d] = d_out[t * N + d];
     sum[d] = Vec();
@@ -40,17 +42,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let row = min(j + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last - 1u)) * KV_STRIDE + kv_base;
     var s = vec4<f32>();
     var dp = vec4<f32>();
-    for (var d = 0u; d < N; d++) {
+    for (var d = 0u; d < params.vecs; d++) {
       s += vec4<f32>(inner(x[d], k[row.x + d]), inner(x[d], k[row.y + d]), inner(x[d], k[row.z + d]), inner(x[d], k[row.w + d]));
       dp += vec4<f32>(inner(g[d], v[row.x + d]), inner(g[d], v[row.y + d]), inner(g[d], v[row.z + d]), inner(g[d], v[row.w + d]));
     }
     s = select(vec4<f32>(LOWEST), s * scale - lse, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
     let p = vec4<f32>(exp_accurate(s.x), exp_accurate(s.y), exp_accurate(s.z), exp_accurate(s.w));
     let ds = p * (dp - delta);
-    for (var d = 0u; d < N; d++) {
+    for (var d = 0u; d < params.vecs; d++) {
       sum[d] += (ds.x * k[row.x + d] + ds.y * k[row.y + d]) + (ds.z * k[row.z + d] + ds.w * k[row.w + d]);
     }
   }
 
-  for (var d = 0u; d < N; d++) { dq[t * N + d] = sum[d] * scale; }
+  for (var d = 0u; d < params.vecs; d++) { dq[t * N + d] = sum[d] * scale; }
 }

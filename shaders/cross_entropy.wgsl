@@ -1,32 +1,31 @@
 // loss[start + r] = ln sum_v e^logits[r, v] - logits[r, labels[start + r]]
 // TRAIN: logits[r, v] <- (softmax(logits[r])[v] - [v = label]) * step.loss_scale, in place.
 // Shapes: logits [R, COLS], labels and loss [targets]. One thread = one row.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32 }
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> logits: array<Vec>;
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
 
-const N: u32 = COLS / WIDTH;
 const BLOCK: u32 = 64u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let row = linear_index(group, groups, local, WORKGROUP);
   if (row >= row_count(params.rows_kind, params.rows_start, params.rows_cap)) { return; }
-  let base = row * N;
+  let base = row * params.vecs;
   let label = labels[params.rows_start + row];
 
   var tops = logits[base];
-  for (var c = 1u; c < N; c++) { tops = max(tops, logits[base + c]); }
+  for (var c = 1u; c < params.vecs; c++) { tops = max(tops, logits[base + c]); }
   let top = largest(tops);
 
   // Blocks are added up apart, so that the rounding error does not grow with the vocabulary.
   let target_logit = element(logits[base + label / WIDTH], label % WIDTH);
   var sum = 0.0;
-  for (var i = 0u; i < N; i += BLOCK) {
+  for (var i = 0u; i < params.vecs; i += BLOCK) {
     var part = Vec();
-    for (var c = i; c < min(i + BLOCK, N); c++) {
+    for (var c = i; c < min(i + BLOCK, params.vecs); c++) {
       let e = exp_each(logits[base + c] - top);
       part += e;
       if (TRAIN) { logits[base + c] = e; }
@@ -37,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (!TRAIN) { return; }
 
   let scale = step.loss_scale / sum;
-  for (var c = 0u; c < N; c++) {
+  for (var c = 0u; c < params.vecs; c++) {
     logits[base + c] = logits[base + c] * scale - one_hot(label, c) * step.loss_scale;
   }
 }

@@ -1,30 +1,28 @@
 // out[r, c] = x[r, c] * gain[c] / sqrt(mean_c(x[r, c]^2) + eps)
 // Shapes: x, out [R, COLS], gain [COLS]. One thread = one row; nothing is kept for the backward pass, which starts from x again.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32 }
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<Vec>;
 @group(0) @binding(3) var<storage, read> gain: array<Vec>;
 @group(0) @binding(4) var<storage, read_write> out: array<Vec>;
 
-const N: u32 = COLS / WIDTH;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let row = linear_index(group, groups, local, WORKGROUP);
   if (row >= row_count(params.rows_kind, params.rows_start, params.rows_cap)) { return; }
-  let base = row * N;
+  let base = row * params.vecs;
   var squares = 0.0;
   // Sums of 16 are added up apart, so that the rounding error does not grow with the row.
-  for (var i = 0u; i < N; i += 16u) {
+  for (var i = 0u; i < params.vecs; i += 16u) {
     var part = Vec();
-    for (var c = i; c < min(i + 16u, N); c++) {
+    for (var c = i; c < min(i + 16u, params.vecs); c++) {
       let v = x[base + c];
       part += v * v;
     }
     squares += total(part);
   }
   let scale = 1.0 / sqrt(squares / f32(COLS) + params.eps);
-  for (var c = 0u; c < N; c++) {
+  for (var c = 0u; c < params.vecs; c++) {
     out[base + c] = x[base + c] * scale * gain[c];
   }
 }

@@ -1,26 +1,24 @@
 // dx[r, c] = s (gain[c] dOut[r, c] - x[r, c] s^2 mean_c(x gain dOut)),  s = 1 / sqrt(mean_c(x^2) + eps)
 // Shapes: x, dOut, dx [R, COLS], gain [COLS]. One thread = one row. s is computed again from x.
 // dx accumulates when ACCUMULATE, else overwrites. The gain is frozen and gets no gradient.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32 }
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<Vec>;
 @group(0) @binding(3) var<storage, read> gain: array<Vec>;
 @group(0) @binding(4) var<storage, read> d_out: array<Vec>;
 @group(0) @binding(5) var<storage, read_write> dx: array<Vec>;
 
-const N: u32 = COLS / WIDTH;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let row = linear_index(group, groups, local, WORKGROUP);
   if (row >= row_count(params.rows_kind, params.rows_start, params.rows_cap)) { return; }
-  let base = row * N;
+  let base = row * params.vecs;
   var squares = 0.0;
   var along = 0.0;
-  for (var i = 0u; i < N; i += 16u) {
+  for (var i = 0u; i < params.vecs; i += 16u) {
     var part = Vec();
     var part_along = Vec();
-    for (var c = i; c < min(i + 16u, N); c++) {
+    for (var c = i; c < min(i + 16u, params.vecs); c++) {
       let v = x[base + c];
       part += v * v;
       part_along += v * (gain[c] * d_out[base + c]);
@@ -30,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   let scale = 1.0 / sqrt(squares / f32(COLS) + params.eps);
   let back = scale * scale * (along / f32(COLS));
-  for (var c = 0u; c < N; c++) {
+  for (var c = 0u; c < params.vecs; c++) {
     let d = scale * (gain[c] * d_out[base + c] - x[base + c] * back);
     if (ACCUMULATE) { dx[base + c] += d; } else { dx[base + c] = d; }
   }

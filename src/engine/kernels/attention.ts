@@ -6,7 +6,7 @@ import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, linearGrid, type Op } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { withVec } from './vec.ts';
+import { vecWidth, withVec, type VecWidth } from './vec.ts';
 
 interface AttentionShape {
   label: string;
@@ -50,18 +50,25 @@ const WORKGROUP = 8;
 /** Keys a query attends on average, for sizing submits only. */
 const typicalKeys = (tokens: number): number => Math.min(tokens, 512) / 2;
 
+/**
+ * Lavapipe compiles each vector load into four gathers: 10 s for the three kernels where single elements take 3 s, for no gain in speed.
+ * SwiftShader runs vectors 1.4 times as fast and compiles either in half a second.
+ */
+const widthFor = (e: Engine, headDim: number): VecWidth => (/llvmpipe/i.test(e.info.key) ? 1 : vecWidth(headDim));
+
 /** out = softmax(q k^T / sqrt(D)) v and the log-sum-exp of the scores. */
 export function attention(e: Engine, a: AttentionArgs): Op[] {
+  const width = widthFor(e, a.headDim);
   const constants = { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, WORKGROUP };
   return [{
     ...compileKernel(e, {
       name: 'attention',
-      body: withVec(a.headDim, body),
+      body: withVec(width, body),
       constants,
       access: ['read', 'read', 'read', 'read', 'read', 'write', 'write'],
     }),
     label: `${a.label} attention`,
-    params: [],
+    params: [a.headDim / width],
     tensors: [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse],
     grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
     flops: ({ tokens }) => 4 * tokens * typicalKeys(tokens) * a.heads * a.headDim,
@@ -70,13 +77,14 @@ export function attention(e: Engine, a: AttentionArgs): Op[] {
 
 /** dq, dk and dv, from the forward pass's out and lse. */
 export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
+  const width = widthFor(e, a.headDim);
   const constants = { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, WORKGROUP };
   const pairs = (tokens: number): number => tokens * typicalKeys(tokens) * a.heads * a.headDim;
   return [
     {
-      ...compileKernel(e, { name: 'attention_delta', body: withVec(a.headDim, deltaBody), constants, access: ['read', 'read', 'read', 'write'] }),
+      ...compileKernel(e, { name: 'attention_delta', body: withVec(width, deltaBody), constants, access: ['read', 'read', 'read', 'write'] }),
       label: `${a.label} attentionDelta`,
-      params: [],
+      params: [a.headDim / width],
       tensors: [a.out, a.dOut, a.lse, a.lseDelta],
       grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
       flops: ({ tokens }) => 2 * tokens * a.heads * a.headDim,
@@ -84,12 +92,12 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
     {
       ...compileKernel(e, {
         name: 'attention_backward_dq',
-        body: withVec(a.headDim, dqBody),
+        body: withVec(width, dqBody),
         constants,
         access: ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'],
       }),
       label: `${a.label} attentionBackwardDq`,
-      params: [],
+      params: [a.headDim / width],
       tensors: [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
       grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
       flops: ({ tokens }) => 6 * pairs(tokens),
@@ -97,12 +105,12 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
     {
       ...compileKernel(e, {
         name: 'attention_backward_dkv',
-        body: withVec(a.headDim, dkvBody),
+        body: withVec(width, dkvBody),
         constants,
         access: ['read', 'read', 'read', 'read', 'read', 'read', 'write', 'write'],
       }),
       label: `${a.label} attentionBackwardDkv`,
-      params: [],
+      params: [a.headDim / width],
       tensors: [a.q, a.k, a.v, a.dOut, a.lseDelta, a.queryEnd, a.dk, a.dv],
       grid: ({ tokens }) => linearGrid(tokens * a.kvHeads, WORKGROUP),
       flops: ({ tokens }) => 8 * pairs(tokens),

@@ -4,7 +4,7 @@ import sumBody from '../../../shaders/loss_sum.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, linearGrid, rowCount, rowParams, type Op, type Rows } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { withVec } from './vec.ts';
+import { vecWidth, withVec } from './vec.ts';
 
 export interface CrossEntropyArgs {
   label: string;
@@ -27,9 +27,9 @@ const WORKGROUP = 8;
 export function crossEntropy(e: Engine, { label, rows, vocab, logits, labels, loss, train = false }: CrossEntropyArgs): Op[] {
   const constants = { COLS: vocab, TRAIN: train, WORKGROUP };
   return [{
-    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vocab, body), constants, access: ['read', 'write', 'write'] }),
+    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vecWidth(vocab), body), constants, access: ['read', 'write', 'write'] }),
     label: `${label} crossEntropy`,
-    params: rowParams(rows),
+    params: [...rowParams(rows), vocab / vecWidth(vocab)],
     tensors: [labels, logits, loss],
     grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
     flops: (dims) => 25 * rowCount(rows, dims) * vocab,

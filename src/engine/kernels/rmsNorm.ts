@@ -4,7 +4,7 @@ import backwardBody from '../../../shaders/rms_norm_backward.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, rowCount, rowParams, type Op, type Rows } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { withVec } from './vec.ts';
+import { vecWidth, withVec } from './vec.ts';
 
 export interface RmsNormArgs {
   label: string;
@@ -33,9 +33,9 @@ const WORKGROUP = 8;
 /** out = x * gain / sqrt(mean(x^2) + eps), row by row. */
 export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps }: RmsNormArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'rms_norm', body: withVec(cols, body), constants: { COLS: cols, WORKGROUP }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'rms_norm', body: withVec(vecWidth(cols), body), constants: { COLS: cols, WORKGROUP }, access: ['read', 'read', 'write'] }),
     label: `${label} rmsNorm`,
-    params: [...rowParams(rows), f32(eps)],
+    params: [...rowParams(rows), f32(eps), cols / vecWidth(cols)],
     tensors: [x, gain, out],
     grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
     flops: (dims) => 4 * rowCount(rows, dims) * cols,
@@ -46,9 +46,9 @@ export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps }: Rms
 export function rmsNormBackward(e: Engine, { label, rows, cols, x, gain, dOut, dx, eps, accumulate = false }: RmsNormBackwardArgs): Op[] {
   const constants = { COLS: cols, WORKGROUP, ACCUMULATE: accumulate };
   return [{
-    ...compileKernel(e, { name: 'rms_norm_backward', body: withVec(cols, backwardBody), constants, access: ['read', 'read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'rms_norm_backward', body: withVec(vecWidth(cols), backwardBody), constants, access: ['read', 'read', 'read', 'write'] }),
     label: `${label} rmsNormBackward`,
-    params: [...rowParams(rows), f32(eps)],
+    params: [...rowParams(rows), f32(eps), cols / vecWidth(cols)],
     tensors: [x, gain, dOut, dx],
     grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
     flops: (dims) => 8 * rowCount(rows, dims) * cols,

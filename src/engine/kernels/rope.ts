@@ -70,7 +70,7 @@ export function rope(e: Engine, { label, heads, headDim, x, positions, cos, sin,
   const pairs = (heads * headDim) / 2 / vecWidth(headDim / 2);
   const constants = { HEADS: heads, HEAD_DIM: headDim, INVERSE: inverse };
   return [{
-    ...compileKernel(e, { name: 'rope', body: withVec(headDim / 2, body), constants, access: ['write', 'read', 'read', 'read'] }),
+    ...compileKernel(e, { name: 'rope', body: withVec(vecWidth(headDim / 2), body), constants, access: ['write', 'read', 'read', 'read'] }),
     label: `${label} rope${inverse ? 'Inverse' : ''}`,
     params: [],
     tensors: [x, positions, cos, sin],

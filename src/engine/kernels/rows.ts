@@ -26,7 +26,7 @@ export interface GatherRowsArgs {
 /** out[i] = x[index[start + i]] */
 export function gatherRows(e: Engine, { label, rows, cols, index, x, out }: GatherRowsArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'gather_rows', body: withVec(cols, gatherBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'gather_rows', body: withVec(vecWidth(cols), gatherBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
     label: `${label} gatherRows`,
     params: rowParams(rows),
     tensors: [index, x, out],
@@ -49,7 +49,7 @@ export interface ScatterRowsArgs {
 /** out[m] = x[slot[m]], or zeros where there is none. */
 export function scatterRows(e: Engine, { label, cols, slot, x, out }: ScatterRowsArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'scatter_rows', body: withVec(cols, scatterBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'scatter_rows', body: withVec(vecWidth(cols), scatterBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
     label: `${label} scatterRows`,
     params: [],
     tensors: [slot, x, out],
@@ -70,7 +70,7 @@ export interface KvAppendArgs {
 /** cache[step.kv_past + m] = src[m] */
 export function kvAppend(e: Engine, { label, cols, src, cache }: KvAppendArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'kv_append', body: withVec(cols, appendBody), constants: { COLS: cols }, access: ['read', 'write'] }),
+    ...compileKernel(e, { name: 'kv_append', body: withVec(vecWidth(cols), appendBody), constants: { COLS: cols }, access: ['read', 'write'] }),
     label: `${label} kvAppend`,
     params: [],
     tensors: [src, cache],

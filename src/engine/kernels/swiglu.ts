@@ -27,7 +27,7 @@ export interface SwigluBackwardArgs extends Omit<SwigluArgs, 'out'> {
 /** out = silu(gate) * up over the batch's tokens. */
 export function swiglu(e: Engine, { label, cols, gate, up, out }: SwigluArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'swiglu', body: withVec(cols, body), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'swiglu', body: withVec(vecWidth(cols), body), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
     label: `${label} swiglu`,
     params: [],
     tensors: [gate, up, out],
@@ -41,7 +41,7 @@ export function swigluBackward(e: Engine, { label, cols, gate, up, dOut, dGate, 
   return [{
     ...compileKernel(e, {
       name: 'swiglu_backward',
-      body: withVec(cols, backwardBody),
+      body: withVec(vecWidth(cols), backwardBody),
       constants: { COLS: cols },
       access: ['read', 'read', 'read', 'write', 'write'],
     }),
