@@ -1,65 +1,61 @@
 /**
- * Owns the way from encoded rows to a batch: padding or packing, positions, segments. Refuses to know where rows come from.
+ * Owns the way from encoded rows to a batch of B x T: right padding to the longest row, or packing, where a row of the
+ * batch holds several examples (segments) that never see each other. Refuses to know where rows come from.
  */
+import { IGNORE_INDEX } from './template.ts';
 import type { Batch, EncodedRow } from './types.ts';
 
-const IGNORE = -100;
+/** One example a row. T is the longest example. */
+export function collate(rows: readonly EncodedRow[]): Batch {
+  return collatePacked(rows.map((row) => [row]));
+}
 
 /**
- * One bin a batch row; a bin holds one example (no packing) or several end to end. Rows are padded on the right to the
- * longest. In a bin positions restart and segments count 1, 2, ..; an example's first token carries no label, because the
- * token before it belongs to another example.
+ * Several examples a row: positions restart and segments count 1, 2, .. in each; a packed example's first token carries
+ * no label, since the token before it belongs to another example. T is the longest row.
  */
-export function collate(bins: readonly (readonly EncodedRow[])[]): Batch {
-  const T = Math.max(1, ...bins.map((bin) => bin.reduce((n, row) => n + row.inputIds.length, 0)));
-  const size = bins.length * T;
+export function collatePacked(packs: readonly (readonly EncodedRow[])[]): Batch {
+  const B = packs.length;
+  const T = Math.max(0, ...packs.map((pack) => pack.reduce((sum, row) => sum + row.inputIds.length, 0)));
+  const size = B * T;
   const batch: Batch = {
-    shape: [bins.length, T],
-    inputIds: new Int32Array(size),
-    labels: new Int32Array(size).fill(IGNORE),
-    positions: new Int32Array(size),
-    segments: new Int32Array(size),
+    shape: [B, T], inputIds: new Int32Array(size), labels: new Int32Array(size).fill(IGNORE_INDEX),
+    positions: new Int32Array(size), segments: new Int32Array(size),
   };
-  bins.forEach((bin, b) => {
+  packs.forEach((pack, b) => {
     let at = b * T;
-    bin.forEach((row, segment) => {
-      const n = row.inputIds.length;
+    pack.forEach((row, s) => {
+      const length = row.inputIds.length;
       batch.inputIds.set(row.inputIds, at);
       batch.labels.set(row.labels, at);
-      if (n > 0) batch.labels[at] = IGNORE;
-      for (let i = 0; i < n; i++) batch.positions[at + i] = i;
-      batch.segments.fill(segment + 1, at, at + n);
-      at += n;
+      if (pack.length > 1 && length > 0) batch.labels[at] = IGNORE_INDEX;
+      for (let t = 0; t < length; t++) batch.positions[at + t] = t;
+      batch.segments.fill(s + 1, at, at + length);
+      at += length;
     });
   });
   return batch;
 }
 
 /**
- * First-fit packing in the given order: each row goes into the first open bin with room. Rows keep their order inside a bin.
- * @param lengths tokens of each row, none above capacity
- * @returns bins of indices into `lengths`
+ * Packs examples into rows of at most `maxLength` tokens: first fit, in the order given. `lengths[i]` belongs to example
+ * i; returns the examples of each row. O(n log n) by a tree of the free space.
  */
-export function packFirstFit(lengths: ArrayLike<number>, capacity: number): number[][] {
-  const bins: number[][] = [];
-  const room: number[] = [];
-  // A bin with less room than the shortest row will never be used again: skipping them keeps the search short.
-  let shortest = capacity;
-  for (let i = 0; i < lengths.length; i++) shortest = Math.min(shortest, lengths[i]!);
-  const open: number[] = [];
-  for (let i = 0; i < lengths.length; i++) {
-    const n = lengths[i]!;
-    const place = open.findIndex((bin) => room[bin]! >= n);
-    if (place < 0) {
-      bins.push([i]);
-      room.push(capacity - n);
-      if (capacity - n >= shortest) open.push(bins.length - 1);
-      continue;
-    }
-    const bin = open[place]!;
-    bins[bin]!.push(i);
-    room[bin]! -= n;
-    if (room[bin]! < shortest) open.splice(place, 1);
+export function packFirstFit(order: ArrayLike<number>, lengths: ArrayLike<number>, maxLength: number): number[][] {
+  const n = order.length;
+  let leaves = 1;
+  while (leaves < n) leaves *= 2;
+  const free = new Int32Array(2 * leaves).fill(maxLength);
+  const packs: number[][] = [];
+  for (let k = 0; k < n; k++) {
+    const example = order[k]!;
+    const length = lengths[example]!;
+    if (length > maxLength) throw new RangeError(`example ${example} has ${length} tokens, a packed row ${maxLength}`);
+    let node = 1;
+    while (node < leaves) node = free[2 * node]! >= length ? 2 * node : 2 * node + 1;
+    const pack = node - leaves;
+    (packs[pack] ??= []).push(example);
+    for (free[node]! -= length, node >>= 1; node > 0; node >>= 1) free[node] = Math.max(free[2 * node]!, free[2 * node + 1]!);
   }
-  return bins;
+  return packs;
 }

@@ -1,202 +1,123 @@
 /**
- * Owns the order in which rows reach the trainer: held-out split, shuffling, packing, accumulation windows, and the cursor
- * that resumes them. Works on a table of small numbers a row; the rows themselves are fetched a window at a time.
+ * Owns the order in which a run sees its rows: shuffled by (seed, epoch), grouped into batches and those into windows of
+ * one optimizer step, resumable from a cursor of two numbers. Refuses to know how a row is read, encoded and trained on.
  */
-import { countSteps } from '../config/forecast.ts';
-import type { TrainingConfig } from '../config/recipe.ts';
-import { collate, packFirstFit } from './collator.ts';
-import { hash32, permutation } from './random.ts';
-import type { Batch, EncodedRow } from './types.ts';
+import { collatePacked, packFirstFit } from './collator.ts';
+import { permutation } from './random.ts';
+import { countTargets, type Batch, type EncodedRow } from './types.ts';
 
-/** What is known of every usable row after one pass: four numbers a row, so that a million rows are 16 MB. */
-export interface RowTable {
-  /** Index in the dataset. */
-  index: Uint32Array;
-  /** Tokens after truncation. */
-  tokens: Uint32Array;
-  /** Labels that count. */
-  targets: Uint32Array;
-  /** Hash of the normalised prompt: equal prompts stay on one side of the split. */
-  prompt: Uint32Array;
-}
-
-export interface Cursor {
+/** The window to feed next. */
+export interface DataCursor {
+  /** 0-based. */
   epoch: number;
-  /** Windows of this epoch that are done. */
+  /** 0-based optimizer step inside the epoch. */
   window: number;
 }
 
-export const START: Cursor = { epoch: 0, window: 0 };
-
-export interface LoadedWindow {
+/** What one optimizer step sees. */
+export interface Window {
   batches: Batch[];
-  next: Cursor;
-  /** Passes over the data when this window is done. */
-  epoch: number;
-  endsEpoch: boolean;
+  /** Labels that count, over all batches. */
+  targets: number;
+  /** Real tokens, padding left out. */
+  tokens: number;
+  cursor: DataCursor;
+  /** Where to go on after this window. */
+  next: DataCursor;
+  /** Epochs seen once this window is done, e.g. 1.5. */
+  epochAfter: number;
 }
 
-type LoaderSettings = Pick<
-  TrainingConfig,
-  'numTrainEpochs' | 'maxSteps' | 'perDeviceTrainBatchSize' | 'gradientAccumulationSteps' | 'warmupRatio' | 'warmupSteps' | 'seed' | 'shuffle' | 'packing' | 'validationSplit'
-> & { maxLength: number };
+/** Encoded rows by dataset index, in the order asked for. */
+export type RowSource = (indices: number[]) => Promise<EncodedRow[]>;
 
-const SPLIT_STREAM = 0xffff_fffe;
-
-/** FNV-1a over the prompt in lower case with runs of white space as one: near-equal prompts count as equal. */
-export function promptHash(prompt: string): number {
-  const text = prompt.toLowerCase().replace(/\s+/gu, ' ').trim();
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return h;
+export interface LoaderOptions {
+  /** Rows to train on, by dataset index, in file order. Each has at least one target. */
+  rows: Int32Array;
+  /** Kept tokens of each dataset row, by dataset index. */
+  lengths: Int32Array;
+  batchSize: number;
+  gradientAccumulationSteps: number;
+  seed: number;
+  shuffle: boolean;
+  packing: boolean;
+  /** Tokens of a packed row. */
+  maxLength: number;
 }
 
-/**
- * Splits table positions into training and held out. Whole groups of one prompt go to one side, in an order decided by the
- * seed, until the share is reached. At least one row is kept for training.
- */
-export function splitRows(table: RowTable, share: number, seed: number): { train: Uint32Array; heldOut: Uint32Array } {
-  const n = table.index.length;
-  const wanted = Math.min(Math.round(n * share), n - 1);
-  if (wanted <= 0) return { train: Uint32Array.from({ length: n }, (_, i) => i), heldOut: new Uint32Array() };
-  const sizes = new Map<number, number>();
-  for (const prompt of table.prompt) sizes.set(prompt, (sizes.get(prompt) ?? 0) + 1);
-  const groups = [...sizes.keys()].sort((a, b) => hash32(seed, SPLIT_STREAM, a) - hash32(seed, SPLIT_STREAM, b) || a - b);
-  const chosen = new Set<number>();
-  let taken = 0;
-  for (const group of groups) {
-    const size = sizes.get(group)!;
-    if (taken + size > wanted) continue;
-    chosen.add(group);
-    taken += size;
-    if (taken === wanted) break;
-  }
-  const train: number[] = [];
-  const heldOut: number[] = [];
-  table.prompt.forEach((prompt, i) => (chosen.has(prompt) ? heldOut : train).push(i));
-  return { train: Uint32Array.from(train), heldOut: Uint32Array.from(heldOut) };
-}
+export const START: DataCursor = { epoch: 0, window: 0 };
 
-export class TrainingLoader {
-  readonly heldOut: Uint32Array;
-  readonly train: Uint32Array;
+export class DataLoader {
+  readonly batchesPerEpoch: number;
+  /** Optimizer steps an epoch; a last partial window is a step, as in transformers. */
   readonly stepsPerEpoch: number;
-  readonly totalSteps: number;
-  readonly warmupSteps: number;
-  readonly #table: RowTable;
-  readonly #settings: LoaderSettings;
-  readonly #fetch: (indices: readonly number[]) => Promise<EncodedRow[]>;
+  /** What is shuffled: single rows, or the rows of one pack. Packs are made once, in file order, so that every epoch has as many. */
+  readonly #units: number[][];
+  readonly #source: RowSource;
+  readonly #options: LoaderOptions;
 
-  /**
-   * @param fetch encoded rows by dataset index, in the order asked
-   * @param heldOut dataset indices held out by an earlier session of the same run; the split is made anew without
-   */
-  constructor(table: RowTable, settings: LoaderSettings, fetch: (indices: readonly number[]) => Promise<EncodedRow[]>, heldOut?: Uint32Array) {
-    this.#table = table;
-    this.#settings = settings;
-    this.#fetch = fetch;
-    const split = heldOut ? splitByIndex(table, heldOut) : splitRows(table, settings.validationSplit, settings.seed);
-    this.train = split.train;
-    this.heldOut = split.heldOut;
-    const bins = settings.packing ? this.#bins(0).length : this.train.length;
-    const counts = countSteps(bins, settings);
-    this.stepsPerEpoch = counts.stepsPerEpoch;
-    this.totalSteps = counts.totalSteps;
-    this.warmupSteps = counts.warmupSteps;
+  constructor(source: RowSource, options: LoaderOptions) {
+    this.#source = source;
+    this.#options = options;
+    const { rows, lengths, packing, maxLength, batchSize, gradientAccumulationSteps } = options;
+    if (rows.length === 0) throw new RangeError('a loader needs at least one row');
+    this.#units = packing ? packFirstFit(rows, lengths, maxLength) : Array.from(rows, (row) => [row]);
+    this.batchesPerEpoch = Math.ceil(this.#units.length / batchSize);
+    this.stepsPerEpoch = Math.ceil(this.batchesPerEpoch / gradientAccumulationSteps);
   }
 
-  /** Dataset indices of the held-out rows. */
-  get heldOutIndices(): Uint32Array {
-    return this.heldOut.map((row) => this.#table.index[row]!);
-  }
-
-  /** Tokens and labels of one pass over the training rows. */
-  get perEpoch(): { tokens: number; targets: number } {
-    let tokens = 0;
-    let targets = 0;
-    for (const row of this.train) {
-      tokens += this.#table.tokens[row]!;
-      targets += this.#table.targets[row]!;
-    }
-    return { tokens, targets };
-  }
-
-  /** Bounds of any batch: tokens, labels, and the longest example. */
-  get largestBatch(): { tokens: number; targets: number; positions: number } {
-    const B = this.#settings.perDeviceTrainBatchSize;
-    const rows = [...this.train, ...this.heldOut];
-    const largest = (values: Uint32Array): number => {
-      const sorted = Uint32Array.from(rows, (row) => values[row]!).sort().reverse();
-      return sorted.subarray(0, B).reduce((a, b) => a + b, 0);
-    };
-    const positions = rows.reduce((max, row) => Math.max(max, this.#table.tokens[row]!), 1);
-    if (!this.#settings.packing) return { tokens: largest(this.#table.tokens), targets: largest(this.#table.targets), positions };
-    const tokens = Math.min(B * this.#settings.maxLength, rows.reduce((n, row) => n + this.#table.tokens[row]!, 0));
-    return { tokens, targets: Math.min(tokens, rows.reduce((n, row) => n + this.#table.targets[row]!, 0)), positions };
-  }
-
-  /** Windows from a cursor on, epoch after epoch without end; the trainer counts steps. The next window is prepared while one is used. */
-  async *windows(from: Cursor = START): AsyncGenerator<LoadedWindow> {
-    let prepared: Promise<LoadedWindow> | null = null;
-    for (const plan of this.#plans(from)) {
-      const next = this.#load(plan);
-      // The consumer awaits it below; a failure in the meantime must not count as unhandled.
-      next.catch(() => {});
-      if (prepared) yield await prepared;
-      prepared = next;
-    }
-    if (prepared) yield await prepared;
-  }
-
-  /** Held-out batches, in the order of the file. */
-  async *evaluation(): AsyncGenerator<Batch> {
-    const B = this.#settings.perDeviceTrainBatchSize;
-    for (let at = 0; at < this.heldOut.length; at += B) {
-      const rows = await this.#fetch(Array.from(this.heldOut.subarray(at, at + B), (row) => this.#table.index[row]!));
-      yield collate(rows.map((row) => [row]));
+  /** Windows from `cursor` on, epoch after epoch without end; the next one is read while the last is worked on. */
+  async *windows(cursor: DataCursor = START): AsyncGenerator<Window, never> {
+    let loading = this.#load(cursor);
+    for (;;) {
+      const window = await loading;
+      loading = this.#load(window.next);
+      // A consumer that stops here never awaits it.
+      loading.catch(() => undefined);
+      yield window;
     }
   }
 
-  *#plans(from: Cursor): Generator<{ bins: number[][]; next: Cursor; epoch: number; endsEpoch: boolean }> {
-    const { perDeviceTrainBatchSize: B, gradientAccumulationSteps: G } = this.#settings;
-    for (let { epoch, window } = from; this.train.length > 0; epoch++, window = 0) {
-      const bins = this.#bins(epoch);
-      const windows = Math.ceil(bins.length / (B * G));
-      for (; window < windows; window++) {
-        const endsEpoch = window + 1 === windows;
-        yield {
-          bins: bins.slice(window * B * G, (window + 1) * B * G),
-          next: endsEpoch ? { epoch: epoch + 1, window: 0 } : { epoch, window: window + 1 },
-          epoch: epoch + (window + 1) / windows,
-          endsEpoch,
-        };
-      }
-    }
-  }
-
-  async #load(plan: { bins: number[][]; next: Cursor; epoch: number; endsEpoch: boolean }): Promise<LoadedWindow> {
-    const B = this.#settings.perDeviceTrainBatchSize;
-    const rows = await this.#fetch(plan.bins.flat().map((row) => this.#table.index[row]!));
-    let at = 0;
-    const bins = plan.bins.map((bin) => bin.map(() => rows[at++]!));
+  async #load({ epoch, window }: DataCursor): Promise<Window> {
+    const { batchSize, gradientAccumulationSteps } = this.#options;
+    const order = this.#order(epoch);
+    const from = window * gradientAccumulationSteps * batchSize;
+    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#units[unit]!);
+    if (units.length === 0) throw new RangeError(`epoch ${epoch} has ${this.stepsPerEpoch} windows, not ${window + 1}`);
+    const rows = await this.#source(units.flat());
     const batches: Batch[] = [];
-    for (let i = 0; i < bins.length; i += B) batches.push(collate(bins.slice(i, i + B)));
-    return { batches, next: plan.next, epoch: plan.epoch, endsEpoch: plan.endsEpoch };
+    let at = 0;
+    for (let i = 0; i < units.length; i += batchSize) {
+      const packs = units.slice(i, i + batchSize).map((unit) => rows.slice(at, (at += unit.length)));
+      batches.push(collatePacked(packs));
+    }
+    const last = window + 1 >= this.stepsPerEpoch;
+    return {
+      batches,
+      targets: batches.reduce((sum, batch) => sum + countTargets(batch), 0),
+      tokens: rows.reduce((sum, row) => sum + row.inputIds.length, 0),
+      cursor: { epoch, window },
+      next: last ? { epoch: epoch + 1, window: 0 } : { epoch, window: window + 1 },
+      epochAfter: epoch + (window + 1) / this.stepsPerEpoch,
+    };
   }
 
-  /** Training rows of an epoch in their order, one or several a bin. */
-  #bins(epoch: number): number[][] {
-    const order = this.#settings.shuffle ? Array.from(permutation(this.train.length, this.#settings.seed, epoch), (i) => this.train[i]!) : [...this.train];
-    if (!this.#settings.packing) return order.map((row) => [row]);
-    const packed = packFirstFit(order.map((row) => this.#table.tokens[row]!), this.#settings.maxLength);
-    return packed.map((bin) => bin.map((i) => order[i]!));
+  #ordered: { epoch: number; order: Int32Array } | null = null;
+
+  #order(epoch: number): Int32Array {
+    const { shuffle, seed } = this.#options;
+    if (this.#ordered?.epoch !== epoch) {
+      const n = this.#units.length;
+      this.#ordered = { epoch, order: shuffle ? permutation(n, seed, epoch) : Int32Array.from({ length: n }, (_, i) => i) };
+    }
+    return this.#ordered.order;
   }
 }
 
-function splitByIndex(table: RowTable, heldOutIndices: Uint32Array): { train: Uint32Array; heldOut: Uint32Array } {
-  const out = new Set(heldOutIndices);
-  const train: number[] = [];
-  const heldOut: number[] = [];
-  table.index.forEach((index, i) => (out.has(index) ? heldOut : train).push(i));
-  return { train: Uint32Array.from(train), heldOut: Uint32Array.from(heldOut) };
+/** Rows once, in the order given, `batchSize` a batch: for validation. */
+export async function* batchesInOrder(source: RowSource, rows: ArrayLike<number>, batchSize: number): AsyncGenerator<Batch> {
+  for (let from = 0; from < rows.length; from += batchSize) {
+    const indices = Array.from({ length: Math.min(batchSize, rows.length - from) }, (_, i) => rows[from + i]!);
+    yield collatePacked((await source(indices)).map((row) => [row]));
+  }
 }

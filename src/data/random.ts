@@ -1,28 +1,44 @@
 /**
- * Owns chance in the data room: a counter-based generator, so that any number of the sequence can be had again from
- * (seed, stream, counter) alone and a resumed run sees the same order.
+ * Owns the data side's randomness: a counter-based generator, so that any draw can be made again from its numbers alone
+ * and no state has to be kept. `draw(seed, stream, counter)` mixes the three words with two multiply-xorshift rounds
+ * each (the finaliser of MurmurHash3); one stream a use keeps shuffling, splitting and hashing apart.
  */
 
-/** 32 well-mixed bits of a seed, a stream and a counter (murmur3's finaliser over their sum of odd multiples). */
-export function hash32(seed: number, stream: number, counter: number): number {
-  let h = (Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) + Math.imul(stream + 1, 0xc2b2ae35) + Math.imul(counter + 1, 0x27d4eb2f)) >>> 0;
-  for (let round = 0; round < 2; round++) {
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    h = (h ^ (h >>> 16)) >>> 0;
-  }
-  return h;
+export const STREAMS = { shuffle: 0x5348_5546, split: 0x5350_4c49 } as const;
+
+function mix(word: number): number {
+  let x = word | 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
+  return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** A permutation of 0 .. n - 1 (Fisher-Yates), the same for the same seed and stream. */
-export function permutation(n: number, seed: number, stream: number): Uint32Array {
-  const order = Uint32Array.from({ length: n }, (_, i) => i);
+/** A 32-bit draw; the arguments are read modulo 2^32. */
+export function draw(seed: number, stream: number, counter: number): number {
+  return mix(mix(mix(seed + 0x9e37_79b9) ^ stream) + Math.imul(counter, 0x9e37_79b1));
+}
+
+/** The numbers 0..n-1 in the order of an epoch: Fisher-Yates, drawing by (seed, epoch, place). */
+export function permutation(n: number, seed: number, epoch: number): Int32Array {
+  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const stream = draw(seed, STREAMS.shuffle, epoch);
   for (let i = n - 1; i > 0; i--) {
-    // The product keeps the fraction of 2^32 exact in a double for any n below 2^21; beyond, bias stays under 2^-11 of a slot.
-    const j = Math.floor((hash32(seed, stream, i) / 2 ** 32) * (i + 1));
-    const t = order[i]!;
+    const j = Math.floor((draw(seed, stream, i) / 2 ** 32) * (i + 1));
+    const held = order[i]!;
     order[i] = order[j]!;
-    order[j] = t;
+    order[j] = held;
   }
   return order;
+}
+
+/** A 53-bit hash of a text: for telling texts apart, not for safety. */
+export function hashText(text: string): number {
+  let low = 0x1f12_3bb5;
+  let high = 0x6a09_e667;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    low = Math.imul(low ^ unit, 0x0100_0193);
+    high = Math.imul(high + unit, 0x9e37_79b1) ^ (high >>> 15);
+  }
+  return (mix(high ^ text.length) & 0x1f_ffff) * 2 ** 32 + mix(low ^ high);
 }

@@ -122,7 +122,7 @@ export interface InspectedRow {
 
 export type FindingKind =
   | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
-  | 'skipped-line' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
+  | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
 
 export interface Finding {
   kind: FindingKind;

@@ -1,0 +1,112 @@
+/**
+ * Owns the guess which shape a dataset has, from its first rows, with the reason in words. The mapping it proposes can
+ * be corrected by hand; a dataset of no known shape gives null.
+ */
+import { isObject, listField } from './messages.ts';
+import type { DataShape, Mapping } from './types.ts';
+
+export interface Detection {
+  mapping: Mapping;
+  because: string;
+  /** Field names in order of appearance. */
+  fields: string[];
+}
+
+/** How many rows are looked at. */
+export const DETECT_ROWS = 200;
+
+const SHAPE_NAMES: Record<DataShape, string> = {
+  alpaca: 'Alpaca', 'prompt-completion': 'prompt and completion', messages: 'OpenAI messages', sharegpt: 'ShareGPT', table: 'a table',
+};
+
+const ANSWER_NAMES = ['output', 'response', 'answer', 'completion', 'chosen', 'target', 'reply', 'assistant'];
+const PROMPT_NAMES = ['prompt', 'question', 'query', 'input', 'text', 'user', 'source', 'problem'];
+
+/** Proposals for one row, best first. */
+function proposals(row: unknown): Mapping[] {
+  if (!isObject(row)) return [];
+  const found: Mapping[] = [];
+  const has = (name: string) => row[name] !== undefined;
+  const system = ['system', 'system_prompt'].find(has);
+  const withSystem = (mapping: Mapping): Mapping => (system === undefined ? mapping : { ...mapping, system });
+
+  const turnFields = Object.keys(row).filter((name) => turnShape(row[name]) !== null);
+  turnFields.sort((a, b) => rank(a) - rank(b));
+  for (const name of turnFields) {
+    const shape = turnShape(row[name])!;
+    const answered = turnFields.length > 1 || !isTurn(row['chosen']);
+    found.push(withSystem(answered ? { shape, messages: name } : { shape, messages: name, output: 'chosen' }));
+  }
+  const answer = ANSWER_NAMES.find(has);
+  if (has('instruction') && answer !== undefined) {
+    found.push(withSystem({ shape: 'alpaca', instruction: 'instruction', ...(has('input') ? { input: 'input' } : {}), output: answer }));
+  }
+  if (has('prompt') && answer !== undefined && turnShape(row['prompt']) === null && turnShape(row[answer]) === null) {
+    found.push(withSystem({ shape: 'prompt-completion', instruction: 'prompt', output: answer }));
+  }
+  const prompt = PROMPT_NAMES.find((name) => has(name) && name !== answer);
+  if (prompt !== undefined && answer !== undefined && isText(row[prompt])) found.push(withSystem({ shape: 'table', instruction: prompt, output: answer }));
+  return found;
+}
+
+/** Fields that hold the conversation go before those that hold a variant of it. */
+const rank = (name: string): number => {
+  const at = ['messages', 'conversations', 'conversation', 'dialogue', 'turns', 'chosen'].indexOf(name);
+  return at < 0 ? 99 : name === 'rejected' ? 100 : at;
+};
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isTurn = (value: unknown): boolean => isObject(value) && (typeof value['role'] === 'string' || typeof value['from'] === 'string');
+
+function turnShape(value: unknown): 'messages' | 'sharegpt' | null {
+  const first = listField(value)?.[0];
+  if (!isObject(first)) return null;
+  if (typeof first['role'] === 'string') return 'messages';
+  return typeof first['from'] === 'string' ? 'sharegpt' : null;
+}
+
+export function detect(rows: readonly unknown[]): Detection | null {
+  const sample = rows.slice(0, DETECT_ROWS);
+  const fields = fieldNames(sample);
+  const votes = new Map<string, { mapping: Mapping; count: number }>();
+  for (const row of sample) {
+    const best = proposals(row)[0];
+    if (!best) continue;
+    // `input` and `system` are often left out of rows that have none: they do not divide the vote.
+    const key = [best.shape, best.messages, best.instruction, best.output].join('\n');
+    const vote = votes.get(key) ?? { mapping: best, count: 0 };
+    votes.set(key, { mapping: { ...vote.mapping, ...best }, count: vote.count + 1 });
+  }
+  const winner = [...votes.values()].sort((a, b) => b.count - a.count)[0];
+  if (!winner) return guessTable(sample, fields);
+  const { mapping, count } = winner;
+  const used = [mapping.messages, mapping.system, mapping.instruction, mapping.input, mapping.output].filter((name) => name !== undefined);
+  const of = sample.length === rows.length ? `all ${sample.length}` : `the first ${sample.length}`;
+  const share = count === sample.length ? (sample.length === 1 ? 'The only row has' : `${of[0]!.toUpperCase()}${of.slice(1)} rows have`) : `${count} of ${of} rows have`;
+  const unused = fields.filter((name) => !used.includes(name));
+  const because = `${share} ${list(used)}: ${SHAPE_NAMES[mapping.shape]}.${note(mapping)}${unused.length > 0 ? ` Not used: ${list(unused)}.` : ''}`;
+  return { mapping, because, fields };
+}
+
+function note(mapping: Mapping): string {
+  if (mapping.messages !== undefined && mapping.output !== undefined) return ` The answer is taken from "${mapping.output}" (preference pairs; the rejected answer is not trained).`;
+  return '';
+}
+
+/** Names nobody knows: the first two text fields, said plainly to be a guess. */
+function guessTable(sample: readonly unknown[], fields: string[]): Detection | null {
+  const texts = fields.filter((name) => sample.filter((row) => isObject(row) && isText(row[name])).length > sample.length / 2);
+  const [instruction, output] = texts;
+  if (instruction === undefined || output === undefined) return null;
+  const because = `None of the field names is known. "${instruction}" was taken as the prompt and "${output}" as the answer: check this.`;
+  return { mapping: { shape: 'table', instruction, output }, because, fields };
+}
+
+function fieldNames(rows: readonly unknown[]): string[] {
+  const names = new Set<string>();
+  for (const row of rows) if (isObject(row)) for (const name of Object.keys(row)) names.add(name);
+  return [...names].slice(0, 100);
+}
+
+const list = (names: string[]): string =>
+  names.length < 2 ? `"${names.join('')}"` : `${names.slice(0, -1).map((name) => `"${name}"`).join(', ')} and "${names.at(-1)}"`;

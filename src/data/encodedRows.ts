@@ -1,0 +1,52 @@
+/** Owns the way from a stored row to an encoded one under a dataset's mapping and switches, for report, inspector and trainer alike. */
+import type { RowSource } from './loader.ts';
+import { toMessages, withTrainedTurns, type RowMessages } from './messages.ts';
+import type { DatasetStore } from './store.ts';
+import { inspectRow, type EncodedConversation, type RefusedRow, type RowEncoder } from './template.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { DisplayRow, InspectedRow, Mapping, Message, StoredRow } from './types.ts';
+
+/** A row's messages with the inspector's switches applied. */
+export function messagesOf(row: StoredRow, mapping: Mapping, encoder: Pick<RowEncoder, 'templateId'>, trainedTurns?: Record<number, boolean>): RowMessages {
+  const converted = toMessages(row.value, mapping, encoder.templateId);
+  return converted.ok ? { ok: true, messages: withTrainedTurns(converted.messages, trainedTurns) } : converted;
+}
+
+export function encodeStoredRow(
+  row: StoredRow, mapping: Mapping, encoder: RowEncoder, trainedTurns?: Record<number, boolean>,
+): EncodedConversation | RefusedRow {
+  const converted = messagesOf(row, mapping, encoder, trainedTurns);
+  return converted.ok ? encoder.encode(converted.messages, row.index) : converted;
+}
+
+export function inspectStoredRow(
+  row: StoredRow, mapping: Mapping, encoder: RowEncoder, tokenizer: Tokenizer, trainedTurns?: Record<number, boolean>,
+): InspectedRow {
+  return inspectRow(encodeStoredRow(row, mapping, encoder, trainedTurns), tokenizer, row);
+}
+
+/** Encoded rows of a stored dataset by index. Throws for a row that is refused: the report leaves such rows out. */
+export function storedRowSource(
+  store: Pick<DatasetStore, 'rowsAt'>, datasetId: string, mapping: Mapping, encoder: RowEncoder,
+  trainedTurns: ReadonlyMap<number, Record<number, boolean>> = new Map(),
+): RowSource {
+  return async (indices) => (await store.rowsAt(datasetId, indices)).map((row) => {
+    const encoded = encodeStoredRow(row, mapping, encoder, trainedTurns.get(row.index));
+    if (!encoded.ok) throw new Error(`row ${row.index} (line ${row.line}) cannot be trained: ${encoded.reason}`);
+    return encoded.row;
+  });
+}
+
+const DISPLAY_CHARS = 400;
+const shorten = (text: string): string => (text.length > DISPLAY_CHARS ? `${text.slice(0, DISPLAY_CHARS)}…` : text);
+
+/** A row for the table: its first question and last answer, or why it cannot be used. */
+export function displayRow(row: StoredRow, mapping: Mapping): DisplayRow {
+  const place = { index: row.index, line: row.line };
+  const converted = toMessages(row.value, mapping, 'chatml');
+  if (!converted.ok) return { ...place, prompt: shorten(JSON.stringify(row.value) ?? ''), answer: '', problem: converted.reason };
+  const { messages } = converted;
+  const first = messages.find((message) => message.role === 'user') ?? messages[0];
+  const last = messages.findLast((message: Message) => message.role === 'assistant');
+  return { ...place, prompt: shorten(first?.content ?? ''), answer: shorten(last?.content ?? ''), ...(last ? {} : { problem: 'the row holds no answer' }) };
+}

@@ -1,0 +1,105 @@
+/**
+ * Owns CSV and TSV with a header row, streaming: lines are joined into records (a quoted field may span lines), each
+ * record is parsed by Papa Parse. A record that does not fit the header is named by its line and passed over.
+ */
+import Papa from 'papaparse';
+
+import { readLines, type RowRead, type TextLine } from './lines.ts';
+
+/** Longest record: a quote that is still open after this many characters was never meant to be one. */
+const MAX_RECORD_CHARS = 4 * 2 ** 20;
+/** How often a file may be taken up again behind a quote that never closes. */
+const MAX_RESTARTS = 100;
+const DELIMITERS = [',', '\t', ';', '|'];
+
+/** Guesses the delimiter from the first lines of a file; the comma when nothing tells. */
+export function guessDelimiter(head: string): string {
+  const { meta } = Papa.parse(head, { preview: 10, delimitersToGuess: DELIMITERS });
+  return DELIMITERS.includes(meta.delimiter) ? meta.delimiter : ',';
+}
+
+/** Rows as objects, keyed by the header's names. */
+export async function* readCsv(chunks: AsyncIterable<Uint8Array>, delimiter: string): AsyncGenerator<RowRead> {
+  let header: string[] | null = null;
+  for await (const record of readRecords(chunks, delimiter)) {
+    if ('problem' in record) {
+      yield record;
+      continue;
+    }
+    const { data, errors } = Papa.parse<string[]>(record.text, { delimiter, newline: '\n' });
+    const fields = data.length === 1 ? data[0]! : null;
+    if (header === null) {
+      header = nameColumns(fields ?? []);
+    } else if (fields === null || errors.some((error) => error.type === 'Quotes')) {
+      yield { line: record.line, problem: `quotes: ${errors[0]?.message ?? 'the record falls apart'}` };
+    } else if (fields.length !== header.length) {
+      yield { line: record.line, problem: `${fields.length} fields where the header has ${header.length}` };
+    } else {
+      yield { line: record.line, value: Object.fromEntries(header.map((name, i) => [name, fields[i]!])) };
+    }
+  }
+}
+
+function nameColumns(fields: string[]): string[] {
+  const seen = new Set<string>();
+  return fields.map((field, i) => {
+    let name = field.trim() || `column_${i + 1}`;
+    while (seen.has(name)) name += `_${i + 1}`;
+    seen.add(name);
+    return name;
+  });
+}
+
+type CsvRecord = { line: number; text: string } | { line: number; problem: string };
+
+async function* readRecords(chunks: AsyncIterable<Uint8Array>, delimiter: string): AsyncGenerator<CsvRecord> {
+  let open: TextLine[] = [];
+  let chars = 0;
+  let inQuotes = false;
+  let restarts = 0;
+  /** Takes one line in; returns the records that are complete with it. */
+  const take = (line: TextLine): CsvRecord[] => {
+    if (open.length === 0 && line.text === '') return [];
+    open.push(line);
+    chars += (line.text?.length ?? 0) + 1;
+    inQuotes = line.text === null ? inQuotes : endsInQuotes(line.text, delimiter, inQuotes);
+    if (inQuotes) return chars > MAX_RECORD_CHARS ? restart() : [];
+    const record = open;
+    reset();
+    const broken = record.find((part) => part.text === null);
+    if (broken) return [{ line: broken.line, problem: broken.problem! }];
+    return [{ line: record[0]!.line, text: record.map((part) => part.text).join('\n') }];
+  };
+  const reset = () => {
+    open = [];
+    chars = 0;
+    inQuotes = false;
+  };
+  /** Gives up the first open line and reads the others again. */
+  const restart = (): CsvRecord[] => {
+    const [first, ...rest] = open;
+    reset();
+    if (!first) return [];
+    if (++restarts > MAX_RESTARTS) return [{ line: first.line, problem: `a quote that opens here never closes; ${rest.length + 1} lines passed over` }];
+    return [{ line: first.line, problem: 'a quote that opens here never closes' }, ...rest.flatMap(take)];
+  };
+  for await (const line of readLines(chunks)) yield* take(line);
+  while (open.length > 0) yield* restart();
+}
+
+/** A quote counts only at the start of a field; inside, "" is a quote character. */
+function endsInQuotes(text: string, delimiter: string, inQuotes: boolean): boolean {
+  let at = 0;
+  for (;;) {
+    if (inQuotes || text[at] === '"') {
+      let close = text.indexOf('"', inQuotes ? at : at + 1);
+      while (close >= 0 && text[close + 1] === '"') close = text.indexOf('"', close + 2);
+      if (close < 0) return true;
+      at = close + 1;
+      inQuotes = false;
+    }
+    const next = text.indexOf(delimiter, at);
+    if (next < 0) return false;
+    at = next + 1;
+  }
+}
