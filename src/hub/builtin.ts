@@ -2,10 +2,10 @@
  * Owns the list of files of the built-in model and dataset (public/builtin), and how they become a model folder.
  * Where they are read from is the caller's: a page's own site, or a disk.
  */
+import { BUILTIN_MODEL } from '../config/builtin.ts';
 import { sourceFromUrl, type ByteProgress, type ByteSource } from '../formats/byteSource.ts';
 import { openModelFolder, type ModelFolder } from './modelFolder.ts';
 
-export const BUILTIN_NAME = 'Etude demo 1M';
 const MODEL_FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];
 
 /** Opens one file by its path below builtin/, e.g. 'model/config.json'. */
@@ -23,7 +23,7 @@ export const builtinFromSite = (baseUrl: string, options: { onProgress?: BytePro
 
 export async function openBuiltinModel(load: BuiltinLoader): Promise<ModelFolder> {
   const files = await Promise.all(MODEL_FILES.map(async (file) => [file, await load(`model/${file}`)] as const));
-  return openModelFolder(BUILTIN_NAME, new Map(files));
+  return openModelFolder(BUILTIN_MODEL.name, new Map(files));
 }
 
 /** Alpaca rows {instruction, input, output}; the held-out ones carry type, key and entity besides. */

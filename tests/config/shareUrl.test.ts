@@ -6,6 +6,7 @@ import { readRecipe } from '../../src/config/readRecipe.ts';
 import { defaultRecipe, recipeSchema, TARGET_MODULES, TEMPLATE_IDS, type Recipe } from '../../src/config/recipe.ts';
 import { decodeShare, encodeShare, hasShare, shareLink } from '../../src/config/shareUrl.ts';
 import { settings, type Setting } from '../../src/config/settings.ts';
+import { runs } from '../setup/fuzz.ts';
 
 const pack = (text: string | Uint8Array): string =>
   `#recipe=${Buffer.from(deflateSync(typeof text === 'string' ? new TextEncoder().encode(text) : text)).toString('base64url')}`;
@@ -45,7 +46,7 @@ describe('a share link', () => {
     fc.assert(fc.property(anyRecipe, (recipe) => {
       const valid = recipeSchema.parse(recipe);
       expect(decoded(encodeShare(valid))).toEqual({ recipe: JSON.parse(JSON.stringify(valid)), refused: [] });
-    }), { numRuns: 300 });
+    }), { numRuns: runs(300) });
   });
 
   it('carries only what differs from the defaults, and is short enough for a chat', () => {
@@ -157,7 +158,7 @@ describe('anything a link could carry', () => {
   }
 
   it('as JSON never throws and never yields a setting outside of the schema', () => {
-    fc.assert(fc.property(fc.oneof(nearRecipe, fc.jsonValue()), (value) => checkOutcome(pack(JSON.stringify(value)))), { numRuns: 1000 });
+    fc.assert(fc.property(fc.oneof(nearRecipe, fc.jsonValue()), (value) => checkOutcome(pack(JSON.stringify(value)))), { numRuns: runs(1000) });
   });
 
   it('as text, or as a link changed anywhere, never throws', () => {
@@ -165,9 +166,9 @@ describe('anything a link could carry', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.webUrl({ withFragments: true })), (text) => {
       checkOutcome(text);
       checkOutcome(`#recipe=${text}`);
-    }), { numRuns: 500 });
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => checkOutcome(`#recipe=${Buffer.from(bytes).toString('base64url')}`)), { numRuns: 500 });
-    fc.assert(fc.property(fc.nat(link.length - 1), fc.constantFrom(...Array.from('AZaz09-_=%#&')), (at, c) => checkOutcome(link.slice(0, at) + c + link.slice(at + 1))), { numRuns: 500 });
+    }), { numRuns: runs(500) });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => checkOutcome(`#recipe=${Buffer.from(bytes).toString('base64url')}`)), { numRuns: runs(500) });
+    fc.assert(fc.property(fc.nat(link.length - 1), fc.constantFrom(...Array.from('AZaz09-_=%#&')), (at, c) => checkOutcome(link.slice(0, at) + c + link.slice(at + 1))), { numRuns: runs(500) });
   });
 
   it('is never fetched and never run', () => {

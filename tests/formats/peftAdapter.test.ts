@@ -5,6 +5,7 @@ import { EtudeError } from '../../src/config/errors.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
 import { adapterTargets, readPeftAdapter, writePeftAdapter, type AdapterState, type LoraModules } from '../../src/formats/peftAdapter.ts';
 import { openSafetensors, writeSafetensors, type SafetensorsDtype, type TensorToWrite } from '../../src/formats/safetensors.ts';
+import { runs } from '../setup/fuzz.ts';
 
 type Json = Record<string, unknown>;
 const fixture = (path: string) => readFileSync(new URL(`../fixtures/${path}`, import.meta.url));
@@ -107,7 +108,7 @@ describe('writing', () => {
       const back = await readPeftAdapter(JSON.parse(configJson), await open(safetensors));
       expect({ ...back, tensors: null }).toEqual({ ...made, tensors: null });
       for (const [name, t] of tensors) expect(Buffer.compare(new Uint8Array(back.tensors.get(name)!.data.buffer), new Uint8Array(t.data.buffer)), name).toBe(0);
-    }), { numRuns: 30 });
+    }), { numRuns: runs(30) });
   });
 });
 
@@ -186,6 +187,6 @@ describe('an adapter that would load wrong', () => {
       expect([...state.targetModules].sort()).toEqual(reference.targetModules);
       if (!('lora_alpha' in changed)) expect(state.loraAlpha).toBe(reference.loraAlpha);
       if (!('use_rslora' in changed)) expect(state.useRslora).toBe(false);
-    }), { numRuns: 500 });
+    }), { numRuns: runs(500) });
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { EtudeError } from '../../src/config/errors.ts';
 import { sourceFromBytes, type ByteSource } from '../../src/formats/byteSource.ts';
 import { openSafetensors, readBytes, readF32, readI32, streamTensor, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { runs } from '../setup/fuzz.ts';
 
 const GOLDENS = new URL('../fixtures/goldens/', import.meta.url);
 const golden = (path: string): Uint8Array => readFileSync(new URL(path, GOLDENS));
@@ -204,18 +205,18 @@ describe('lies', () => {
       const bytes = Uint8Array.from(whole);
       for (const [at, value] of edits) bytes[at] = value;
       await survives(bytes);
-    }), { numRuns: 500 });
+    }), { numRuns: runs(500) });
   });
 
   it('any bytes and any JSON give tensors inside the file, or a refusal in words', async () => {
-    await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), survives), { numRuns: 300 });
+    await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), survives), { numRuns: runs(300) });
     const entry = fc.record({
       dtype: fc.oneof(fc.constantFrom('F32', 'BF16', 'U8', '__proto__'), fc.jsonValue()),
       shape: fc.oneof(fc.array(fc.nat(9)), fc.array(fc.double()), fc.jsonValue()),
       data_offsets: fc.oneof(fc.tuple(fc.nat(64), fc.nat(64)), fc.array(fc.maxSafeInteger()), fc.jsonValue()),
     }, { requiredKeys: [] });
     const anyHeader = fc.oneof(fc.dictionary(fc.string({ maxLength: 5 }), fc.oneof(entry, fc.jsonValue()), { maxKeys: 4 }), fc.jsonValue());
-    await fc.assert(fc.asyncProperty(anyHeader, fc.nat(64), (value, n) => survives(fileWith(header(value), n))), { numRuns: 500 });
+    await fc.assert(fc.asyncProperty(anyHeader, fc.nat(64), (value, n) => survives(fileWith(header(value), n))), { numRuns: runs(500) });
   });
 
   async function survives(bytes: Uint8Array): Promise<void> {

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -5,7 +8,7 @@ import { sourceFromPath, sourcesFromFolder } from '../../src/cli/fsSource.ts';
 import { EtudeError } from '../../src/config/errors.ts';
 import { sourceFromBytes, type ByteSource } from '../../src/formats/byteSource.ts';
 import { readF32 } from '../../src/formats/safetensors.ts';
-import { openBuiltinData, openBuiltinModel } from '../../src/hub/builtin.ts';
+import { builtinFromSite, openBuiltinData, openBuiltinModel } from '../../src/hub/builtin.ts';
 import { sourcesFromFiles } from '../../src/hub/droppedFiles.ts';
 import { openModelFolder, openModelWeights } from '../../src/hub/modelFolder.ts';
 import { checkTensors } from '../../src/model/expectedTensors.ts';
@@ -124,6 +127,23 @@ describe('the built-in example', () => {
     expect(checkTensors(model.tensors, config).unused).toEqual([]);
     expect(config.eosTokenIds).toEqual([2, 0]);
     expect(model.chatTemplate).toContain('<|im_start|>');
+  });
+
+  it('loads from a web host below any path, with progress on its weights', async () => {
+    const server = createServer((request, response) => {
+      const file = /^\/some\/where\/builtin\/((?:model|data)\/[\w.]+)$/.exec(request.url ?? '')?.[1];
+      if (file === undefined) response.writeHead(404).end();
+      else response.end(readFileSync(path(`../public/builtin/${file}`)));
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as AddressInfo;
+    const progress: number[] = [];
+    const fromSite = builtinFromSite(new URL('builtin/', `http://127.0.0.1:${port}/some/where/index.html`).href, { onProgress: (done) => progress.push(done) });
+    const model = await openBuiltinModel(fromSite);
+    expect(model.tensors.size).toBe((await openBuiltinModel(load)).tensors.size);
+    expect(progress.at(-1)).toBe(2_103_480);
+    await expect(fromSite('model/none.json')).rejects.toMatchObject({ userMessage: { code: 'file.fetch' } });
+    server.close();
   });
 
   it('brings 480 training and 275 held-out rows', async () => {

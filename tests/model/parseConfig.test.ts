@@ -6,6 +6,7 @@ import { checkTensors, countParameters, expectedTensors } from '../../src/model/
 import { parseModelConfig } from '../../src/model/parseConfig.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
 import type { TensorEntry } from '../../src/formats/safetensors.ts';
+import { runs } from '../setup/fuzz.ts';
 
 type Json = Record<string, unknown>;
 interface Resolved {
@@ -102,7 +103,7 @@ describe('a config', () => {
       } catch (error) {
         if (!(error instanceof EtudeError)) throw error;
       }
-    }), { numRuns: 1000 });
+    }), { numRuns: runs(1000) });
   });
 });
 

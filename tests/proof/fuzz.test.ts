@@ -1,0 +1,6 @@
+/** The property tests of what strangers send us (files, configs, links), with thirty times as many cases. */
+process.env['ETUDE_FUZZ'] = '30';
+await import('../formats/safetensors.test.ts');
+await import('../formats/peftAdapter.test.ts');
+await import('../config/shareUrl.test.ts');
+await import('../model/parseConfig.test.ts');
