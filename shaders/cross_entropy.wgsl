@@ -1,7 +1,7 @@
 // loss[start + r] = ln sum_v e^logits[r, v] - logits[r, labels[start + r]]
-// TRAIN: logits[r, v] <- (softmax(logits[r])[v] - [v = label]) * step.loss_scale, in place.
-// Shapes: logits [R, COLS], labels and loss [targets]. One thread = one row.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
+// With params.train = 1: logits[r, v] <- (softmax(logits[r])[v] - [v = label]) * step.loss_scale, in place.
+// Shapes: logits [R, cols], labels and loss [targets]. One thread = one row.
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, vecs: u32, train: u32 } // vecs = cols / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> logits: array<Vec>;
@@ -28,12 +28,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var c = i; c < min(i + BLOCK, params.vecs); c++) {
       let e = exp_each(logits[base + c] - top);
       part += e;
-      if (TRAIN) { logits[base + c] = e; }
+      if (params.train == 1u) { logits[base + c] = e; }
     }
     sum += total(part);
   }
   loss[params.rows_start + row] = log_accurate(sum) + (top - target_logit);
-  if (!TRAIN) { return; }
+  if (params.train == 0u) { return; }
 
   let scale = step.loss_scale / sum;
   for (var c = 0u; c < params.vecs; c++) {

@@ -1,6 +1,6 @@
 // out[r, c] = x[r, c] * gain[c] / sqrt(mean_c(x[r, c]^2) + eps)
-// Shapes: x, out [R, COLS], gain [COLS]. One thread = one row; nothing is kept for the backward pass, which starts from x again.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
+// Shapes: x, out [R, cols], gain [cols]. One thread = one row; nothing is kept for the backward pass, which starts from x again.
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32 } // vecs = cols / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<Vec>;
 @group(0) @binding(3) var<storage, read> gain: array<Vec>;
@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     squares += total(part);
   }
-  let scale = 1.0 / sqrt(squares / f32(COLS) + params.eps);
+  let scale = 1.0 / sqrt(squares / f32(params.vecs * WIDTH) + params.eps);
   for (var c = 0u; c < params.vecs; c++) {
     out[base + c] = x[base + c] * scale * gain[c];
   }

@@ -1,7 +1,7 @@
 // dx[r, c] = s (gain[c] dOut[r, c] - x[r, c] s^2 mean_c(x gain dOut)),  s = 1 / sqrt(mean_c(x^2) + eps)
-// Shapes: x, dOut, dx [R, COLS], gain [COLS]. One thread = one row. s is computed again from x.
-// dx accumulates when ACCUMULATE, else overwrites. The gain is frozen and gets no gradient.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32 } // vecs: COLS / WIDTH as a parameter: software compilers unroll constant loops for seconds
+// Shapes: x, dOut, dx [R, cols], gain [cols]. One thread = one row. s is computed again from x.
+// dx accumulates when params.accumulate is 1, else overwrites. The gain is frozen and gets no gradient.
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, eps: f32, vecs: u32, accumulate: u32 } // vecs = cols / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<Vec>;
 @group(0) @binding(3) var<storage, read> gain: array<Vec>;
@@ -26,10 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     squares += total(part);
     along += total(part_along);
   }
-  let scale = 1.0 / sqrt(squares / f32(COLS) + params.eps);
-  let back = scale * scale * (along / f32(COLS));
+  let scale = 1.0 / sqrt(squares / f32(params.vecs * WIDTH) + params.eps);
+  let back = scale * scale * (along / f32(params.vecs * WIDTH));
   for (var c = 0u; c < params.vecs; c++) {
     let d = scale * (gain[c] * d_out[base + c] - x[base + c] * back);
-    if (ACCUMULATE) { dx[base + c] += d; } else { dx[base + c] = d; }
+    if (params.accumulate == 1u) { dx[base + c] += d; } else { dx[base + c] = d; }
   }
 }

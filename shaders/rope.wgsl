@@ -1,27 +1,27 @@
 // Rotary positions, halves paired: for d < D/2, with c = cos[positions[m], d] and s = sin[positions[m], d],
 //   x[m, h, d]       <- x[m, h, d] c - x[m, h, d + D/2] s
-//   x[m, h, d + D/2] <- x[m, h, d + D/2] c + x[m, h, d] s        INVERSE turns back (s negated): the backward pass.
+//   x[m, h, d + D/2] <- x[m, h, d + D/2] c + x[m, h, d] s        the backward pass turns back, s negated.
 // Shapes: x [M, H, D] in place, positions [M], cos and sin [positions, D/2]. One thread = one pair of Vec.
+struct Params { heads: u32, half: u32, sign: f32 } // half = D / 2 / WIDTH; sign = -1 turns back
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> x: array<Vec>;
 @group(0) @binding(3) var<storage, read> positions: array<u32>;
 @group(0) @binding(4) var<storage, read> cos_table: array<Vec>;
 @group(0) @binding(5) var<storage, read> sin_table: array<Vec>;
 
-const HALF: u32 = HEAD_DIM / 2u / WIDTH;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let t = linear_index(group, groups, local, 64u);
-  let head = t / HALF; // over all tokens
-  let m = head / HEADS;
+  let head = t / params.half; // over all tokens
+  let m = head / params.heads;
   if (m >= step.tokens) { return; }
-  let d = t % HALF;
-  let angle = positions[m] * HALF + d;
+  let d = t % params.half;
+  let angle = positions[m] * params.half + d;
   let c = cos_table[angle];
-  let s = select(sin_table[angle], -sin_table[angle], INVERSE);
-  let low = head * 2u * HALF + d;
+  let s = params.sign * sin_table[angle];
+  let low = head * 2u * params.half + d;
   let a = x[low];
-  let b = x[low + HALF];
+  let b = x[low + params.half];
   x[low] = a * c - b * s;
-  x[low + HALF] = b * c + a * s;
+  x[low + params.half] = b * c + a * s;
 }

@@ -1,5 +1,7 @@
 // out = silu(gate) * up,  silu(g) = g / (1 + e^-g)
-// Shapes: gate, up, out [M, COLS]. One thread = one Vec. Nothing is kept: the backward pass starts from gate and up.
+// Shapes: gate, up, out [M, cols]. One thread = one Vec. Nothing is kept: the backward pass starts from gate and up.
+struct Params { vecs: u32 } // vecs = cols / WIDTH
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> gate: array<Vec>;
 @group(0) @binding(3) var<storage, read> up: array<Vec>;
 @group(0) @binding(4) var<storage, read_write> out: array<Vec>;
@@ -7,7 +9,7 @@
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let t = linear_index(group, groups, local, 64u);
-  if (t >= step.tokens * (COLS / WIDTH)) { return; }
+  if (t >= step.tokens * params.vecs) { return; }
   let g = gate[t];
   out[t] = (g / (1.0 + exp_each(-g))) * up[t];
 }

@@ -1,5 +1,7 @@
 // With s = 1 / (1 + e^-gate):  dUp = dOut gate s,   dGate = dOut up s (1 + gate (1 - s))
-// Shapes: all [M, COLS]. One thread = one Vec. dGate and dUp overwrite.
+// Shapes: all [M, cols]. One thread = one Vec. dGate and dUp overwrite.
+struct Params { vecs: u32 } // vecs = cols / WIDTH
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> gate: array<Vec>;
 @group(0) @binding(3) var<storage, read> up: array<Vec>;
 @group(0) @binding(4) var<storage, read> d_out: array<Vec>;
@@ -9,7 +11,7 @@
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let t = linear_index(group, groups, local, 64u);
-  if (t >= step.tokens * (COLS / WIDTH)) { return; }
+  if (t >= step.tokens * params.vecs) { return; }
   let g = gate[t];
   // e^-g is at most 1.7e38, so e s below stays finite; 1 - s written as e s loses nothing where s is near 1.
   let e = exp_each(-g);

@@ -50,6 +50,9 @@ const WORKGROUP = 8;
 /** Keys a query attends on average, for sizing submits only. */
 const typicalKeys = (tokens: number): number => Math.min(tokens, 512) / 2;
 
+/** Elements of the register arrays: a power of 2, so that models of like size share their kernels. */
+const capacity = (headDim: number): number => Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
+
 /**
  * Lavapipe compiles each vector load into four gathers: 10 s for the three kernels where single elements take 3 s, for no gain in speed.
  * SwiftShader runs vectors 1.4 times as fast and compiles either in half a second.
@@ -59,7 +62,8 @@ const widthFor = (e: Engine, headDim: number): VecWidth => (/llvmpipe/i.test(e.i
 /** out = softmax(q k^T / sqrt(D)) v and the log-sum-exp of the scores. */
 export function attention(e: Engine, a: AttentionArgs): Op[] {
   const width = widthFor(e, a.headDim);
-  const constants = { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, WORKGROUP };
+  const params = [a.heads, a.kvHeads, a.headDim / width];
+  const constants = { CAPACITY: capacity(a.headDim) / width, WORKGROUP };
   return [{
     ...compileKernel(e, {
       name: 'attention',
@@ -68,7 +72,7 @@ export function attention(e: Engine, a: AttentionArgs): Op[] {
       access: ['read', 'read', 'read', 'read', 'read', 'write', 'write'],
     }),
     label: `${a.label} attention`,
-    params: [a.headDim / width],
+    params,
     tensors: [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse],
     grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
     flops: ({ tokens }) => 4 * tokens * typicalKeys(tokens) * a.heads * a.headDim,
@@ -78,13 +82,14 @@ export function attention(e: Engine, a: AttentionArgs): Op[] {
 /** dq, dk and dv, from the forward pass's out and lse. */
 export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
   const width = widthFor(e, a.headDim);
-  const constants = { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, WORKGROUP };
+  const params = [a.heads, a.kvHeads, a.headDim / width];
+  const constants = { CAPACITY: capacity(a.headDim) / width, WORKGROUP };
   const pairs = (tokens: number): number => tokens * typicalKeys(tokens) * a.heads * a.headDim;
   return [
     {
-      ...compileKernel(e, { name: 'attention_delta', body: withVec(width, deltaBody), constants, access: ['read', 'read', 'read', 'write'] }),
+      ...compileKernel(e, { name: 'attention_delta', body: withVec(width, deltaBody), constants: { WORKGROUP }, access: ['read', 'read', 'read', 'write'] }),
       label: `${a.label} attentionDelta`,
-      params: [a.headDim / width],
+      params,
       tensors: [a.out, a.dOut, a.lse, a.lseDelta],
       grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
       flops: ({ tokens }) => 2 * tokens * a.heads * a.headDim,
@@ -97,7 +102,7 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
         access: ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'],
       }),
       label: `${a.label} attentionBackwardDq`,
-      params: [a.headDim / width],
+      params,
       tensors: [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
       grid: ({ tokens }) => linearGrid(tokens * a.heads, WORKGROUP),
       flops: ({ tokens }) => 6 * pairs(tokens),
@@ -110,7 +115,7 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
         access: ['read', 'read', 'read', 'read', 'read', 'read', 'write', 'write'],
       }),
       label: `${a.label} attentionBackwardDkv`,
-      params: [a.headDim / width],
+      params,
       tensors: [a.q, a.k, a.v, a.dOut, a.lseDelta, a.queryEnd, a.dk, a.dv],
       grid: ({ tokens }) => linearGrid(tokens * a.kvHeads, WORKGROUP),
       flops: ({ tokens }) => 8 * pairs(tokens),

@@ -25,11 +25,10 @@ const WORKGROUP = 8;
 
 /** loss = lse - logit[label]; with train, logits <- (softmax - onehot) * step.loss_scale. */
 export function crossEntropy(e: Engine, { label, rows, vocab, logits, labels, loss, train = false }: CrossEntropyArgs): Op[] {
-  const constants = { COLS: vocab, TRAIN: train, WORKGROUP };
   return [{
-    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vecWidth(vocab), body), constants, access: ['read', 'write', 'write'] }),
+    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vecWidth(vocab), body), constants: { WORKGROUP }, access: ['read', 'write', 'write'] }),
     label: `${label} crossEntropy`,
-    params: [...rowParams(rows), vocab / vecWidth(vocab)],
+    params: [...rowParams(rows), vocab / vecWidth(vocab), train ? 1 : 0],
     tensors: [labels, logits, loss],
     grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
     flops: (dims) => 25 * rowCount(rows, dims) * vocab,

@@ -16,11 +16,11 @@ export interface EmbeddingArgs {
 
 /** out[m] = w[ids[m]]: one op a part of the table, each writing the rows it holds. */
 export function embedding(e: Engine, { label, ids, w, out }: EmbeddingArgs): Op[] {
-  const kernel = compileKernel(e, { name: 'embedding', body, constants: { COLS: w.cols }, weight: w.dtype, access: ['read', 'read', 'write'] });
+  const kernel = compileKernel(e, { name: 'embedding', body, weight: w.dtype, access: ['read', 'read', 'write'] });
   return w.parts.map((part) => ({
     ...kernel,
     label: `${label} embedding`,
-    params: [part.rowStart, part.rows],
+    params: [part.rowStart, part.rows, w.cols],
     tensors: [ids, part.tensor, out],
     grid: ({ tokens }) => linearGrid(tokens * w.cols, 64),
     flops: ({ tokens }) => tokens * w.cols,

@@ -33,7 +33,7 @@ const WORKGROUP = 8;
 /** out = x * gain / sqrt(mean(x^2) + eps), row by row. */
 export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps }: RmsNormArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'rms_norm', body: withVec(vecWidth(cols), body), constants: { COLS: cols, WORKGROUP }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'rms_norm', body: withVec(vecWidth(cols), body), constants: { WORKGROUP }, access: ['read', 'read', 'write'] }),
     label: `${label} rmsNorm`,
     params: [...rowParams(rows), f32(eps), cols / vecWidth(cols)],
     tensors: [x, gain, out],
@@ -44,11 +44,10 @@ export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps }: Rms
 
 /** dx (+)= the gradient for x, from x itself. */
 export function rmsNormBackward(e: Engine, { label, rows, cols, x, gain, dOut, dx, eps, accumulate = false }: RmsNormBackwardArgs): Op[] {
-  const constants = { COLS: cols, WORKGROUP, ACCUMULATE: accumulate };
   return [{
-    ...compileKernel(e, { name: 'rms_norm_backward', body: withVec(vecWidth(cols), backwardBody), constants, access: ['read', 'read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'rms_norm_backward', body: withVec(vecWidth(cols), backwardBody), constants: { WORKGROUP }, access: ['read', 'read', 'read', 'write'] }),
     label: `${label} rmsNormBackward`,
-    params: [...rowParams(rows), f32(eps), cols / vecWidth(cols)],
+    params: [...rowParams(rows), f32(eps), cols / vecWidth(cols), accumulate ? 1 : 0],
     tensors: [x, gain, dOut, dx],
     grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
     flops: (dims) => 8 * rowCount(rows, dims) * cols,

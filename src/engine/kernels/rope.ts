@@ -1,7 +1,7 @@
 /** Owns rotary positions: the tables, made on the CPU, and the rotation. */
 import body from '../../../shaders/rope.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, linearGrid, type Op } from '../kernel.ts';
+import { compileKernel, f32, linearGrid, type Op } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { vecWidth, withVec } from './vec.ts';
 
@@ -68,11 +68,10 @@ export interface RopeArgs {
 /** Rotates the pairs (d, d + D/2) of every head by its token's position. */
 export function rope(e: Engine, { label, heads, headDim, x, positions, cos, sin, inverse = false }: RopeArgs): Op[] {
   const pairs = (heads * headDim) / 2 / vecWidth(headDim / 2);
-  const constants = { HEADS: heads, HEAD_DIM: headDim, INVERSE: inverse };
   return [{
-    ...compileKernel(e, { name: 'rope', body: withVec(vecWidth(headDim / 2), body), constants, access: ['write', 'read', 'read', 'read'] }),
+    ...compileKernel(e, { name: 'rope', body: withVec(vecWidth(headDim / 2), body), access: ['write', 'read', 'read', 'read'] }),
     label: `${label} rope${inverse ? 'Inverse' : ''}`,
-    params: [],
+    params: [heads, headDim / 2 / vecWidth(headDim / 2), f32(inverse ? -1 : 1)],
     tensors: [x, positions, cos, sin],
     grid: ({ tokens }) => linearGrid(tokens * pairs, 64),
     flops: ({ tokens }) => 3 * tokens * heads * headDim,

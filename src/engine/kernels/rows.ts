@@ -26,9 +26,9 @@ export interface GatherRowsArgs {
 /** out[i] = x[index[start + i]] */
 export function gatherRows(e: Engine, { label, rows, cols, index, x, out }: GatherRowsArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'gather_rows', body: withVec(vecWidth(cols), gatherBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'gather_rows', body: withVec(vecWidth(cols), gatherBody), access: ['read', 'read', 'write'] }),
     label: `${label} gatherRows`,
-    params: rowParams(rows),
+    params: [...rowParams(rows), cols / vecWidth(cols)],
     tensors: [index, x, out],
     grid: (dims) => linearGrid((rowCount(rows, dims) * cols) / vecWidth(cols), 64),
     flops: (dims) => rowCount(rows, dims) * cols,
@@ -49,9 +49,9 @@ export interface ScatterRowsArgs {
 /** out[m] = x[slot[m]], or zeros where there is none. */
 export function scatterRows(e: Engine, { label, cols, slot, x, out }: ScatterRowsArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'scatter_rows', body: withVec(vecWidth(cols), scatterBody), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'scatter_rows', body: withVec(vecWidth(cols), scatterBody), access: ['read', 'read', 'write'] }),
     label: `${label} scatterRows`,
-    params: [],
+    params: [cols / vecWidth(cols)],
     tensors: [slot, x, out],
     grid: ({ tokens }) => linearGrid((tokens * cols) / vecWidth(cols), 64),
     flops: ({ tokens }) => tokens * cols,
@@ -70,9 +70,9 @@ export interface KvAppendArgs {
 /** cache[step.kv_past + m] = src[m] */
 export function kvAppend(e: Engine, { label, cols, src, cache }: KvAppendArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'kv_append', body: withVec(vecWidth(cols), appendBody), constants: { COLS: cols }, access: ['read', 'write'] }),
+    ...compileKernel(e, { name: 'kv_append', body: withVec(vecWidth(cols), appendBody), access: ['read', 'write'] }),
     label: `${label} kvAppend`,
-    params: [],
+    params: [cols / vecWidth(cols)],
     tensors: [src, cache],
     grid: ({ tokens }) => linearGrid((tokens * cols) / vecWidth(cols), 64),
     flops: ({ tokens }) => tokens * cols,

@@ -27,9 +27,9 @@ export interface SwigluBackwardArgs extends Omit<SwigluArgs, 'out'> {
 /** out = silu(gate) * up over the batch's tokens. */
 export function swiglu(e: Engine, { label, cols, gate, up, out }: SwigluArgs): Op[] {
   return [{
-    ...compileKernel(e, { name: 'swiglu', body: withVec(vecWidth(cols), body), constants: { COLS: cols }, access: ['read', 'read', 'write'] }),
+    ...compileKernel(e, { name: 'swiglu', body: withVec(vecWidth(cols), body), access: ['read', 'read', 'write'] }),
     label: `${label} swiglu`,
-    params: [],
+    params: [cols / vecWidth(cols)],
     tensors: [gate, up, out],
     grid: ({ tokens }) => linearGrid((tokens * cols) / vecWidth(cols), 64),
     flops: ({ tokens }) => 20 * tokens * cols,
@@ -42,11 +42,11 @@ export function swigluBackward(e: Engine, { label, cols, gate, up, dOut, dGate, 
     ...compileKernel(e, {
       name: 'swiglu_backward',
       body: withVec(vecWidth(cols), backwardBody),
-      constants: { COLS: cols },
+     
       access: ['read', 'read', 'read', 'write', 'write'],
     }),
     label: `${label} swigluBackward`,
-    params: [],
+    params: [cols / vecWidth(cols)],
     tensors: [gate, up, dOut, dGate, dUp],
     grid: ({ tokens }) => linearGrid((tokens * cols) / vecWidth(cols), 64),
     flops: ({ tokens }) => 25 * tokens * cols,

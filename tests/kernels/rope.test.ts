@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inverseFrequencies, rope, ropeTables, type RopeTableConfig } from '../../src/engine/kernels/rope.ts';
+import { rope as twin } from '../reference/rope.ts';
+import { normal, openKit, uniform, type Kit } from './run.ts';
+
+interface Scaling {
+  rope_type: 'default' | 'linear' | 'llama3';
+  factor: number;
+  low_freq_factor: number;
+  high_freq_factor: number;
+  original_max_position_embeddings: number;
+}
+interface Fixture {
+  positions: number[];
+  cases: { headDim: number; ropeTheta: number; scaling: Scaling; inverseFrequencies: number[]; cos: number[]; sin: number[] }[];
+}
+const fixture = JSON.parse(readFileSync(new URL('../fixtures/rope.json', import.meta.url), 'utf8')) as Fixture;
+
+const scalingOf = (s: Scaling): RopeTableConfig['ropeScaling'] => {
+  if (s.rope_type === 'default') return { type: 'default' };
+  if (s.rope_type === 'linear') return { type: 'linear', factor: s.factor };
+  return {
+    type: 'llama3', factor: s.factor, lowFreqFactor: s.low_freq_factor, highFreqFactor: s.high_freq_factor,
+    originalMaxPositionEmbeddings: s.original_max_position_embeddings,
+  };
+};
+
+describe('rotary tables', () => {
+  it.each(fixture.cases)('D = $headDim, theta $ropeTheta, $scaling.rope_type: the angles are transformers\' up to the last bits', (c) => {
+    const config = { headDim: c.headDim, ropeTheta: c.ropeTheta, ropeScaling: scalingOf(c.scaling) };
+    expect(inverseFrequencies(config)).toBeAllclose(c.inverseFrequencies, { relative: 3e-7, absolute: 0 });
+    const tables = ropeTables({ ...config, maxPositions: Math.max(...fixture.positions) + 1 });
+    const half = c.headDim / 2;
+    fixture.positions.forEach((position, row) => {
+      // A frequency one rounding apart turns into an angle that many times the position apart.
+      const allowed = 1.2e-7 * (1 + position);
+      for (const [ours, theirs] of [[tables.cos, c.cos], [tables.sin, c.sin]] as const) {
+        for (let d = 0; d < half; d++) {
+          const frequency = c.inverseFrequencies[d]!;
+          const difference = Math.abs(ours[position * half + d]! - theirs[row * half + d]!);
+          expect(difference, `position ${position}, pair ${d}`).toBeLessThanOrEqual(6e-8 + allowed * frequency);
+        }
+      }
+    });
+  });
+});
+
+describe('rotary positions', () => {
+  let kit: Kit;
+  beforeAll(async () => {
+    kit = await openKit();
+  });
+  afterAll(() => kit.close());
+
+  it.each([[1, 6], [3, 10], [9, 64], [2, 128], [5, 18]])('%i heads of %i: turned as the twin, and back again', async (heads, headDim) => {
+    const M = 11;
+    const width = heads * headDim;
+    const { cos, sin } = ropeTables({ headDim, ropeTheta: 10_000, ropeScaling: { type: 'default' }, maxPositions: 40 });
+    const next = uniform(5);
+    const positions = Uint32Array.from({ length: M }, () => Math.floor(next() * 40));
+    const x = normal((M + 1) * width, 1);
+    const t = { x: kit.tensor('x', x), positions: kit.tensor('positions', positions), cos: kit.tensor('cos', cos), sin: kit.tensor('sin', sin) };
+    const args = { label: 'test', heads, headDim, ...t };
+    await kit.run(rope(kit.engine, args), { tokens: M });
+    const turned = await kit.read(t.x);
+    const want = twin(x.subarray(0, M * width), heads, headDim, positions, cos, sin);
+    expect(turned.subarray(0, M * width)).toBeAllclose(want);
+    expect(turned.subarray(M * width)).toEqual(Float32Array.from(x.subarray(M * width)));
+
+    await kit.run(rope(kit.engine, { ...args, inverse: true }), { tokens: M });
+    const back = twin(want, heads, headDim, positions, cos, sin, true);
+    expect((await kit.read(t.x)).subarray(0, M * width)).toBeAllclose(back);
+    expect(back).toBeAllclose(x.subarray(0, M * width), 'f32');
+  });
+});
