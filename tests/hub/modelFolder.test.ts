@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -132,7 +132,7 @@ describe('the built-in example', () => {
   it('loads from a web host below any path, with progress on its weights', async () => {
     const server = createServer((request, response) => {
       const file = /^\/some\/where\/builtin\/((?:model|data)\/[\w.]+)$/.exec(request.url ?? '')?.[1];
-      if (file === undefined) response.writeHead(404).end();
+      if (file === undefined || !existsSync(path(`../public/builtin/${file}`))) response.writeHead(404).end();
       else response.end(readFileSync(path(`../public/builtin/${file}`)));
     });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));

@@ -4,3 +4,5 @@ await import('../formats/safetensors.test.ts');
 await import('../formats/peftAdapter.test.ts');
 await import('../config/shareUrl.test.ts');
 await import('../model/parseConfig.test.ts');
+
+export {};
