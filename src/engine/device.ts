@@ -3,6 +3,7 @@
  * Refuses to know what the buffers hold.
  */
 import { EtudeError, type UserMessage } from '../config/errors.ts';
+import { adapterRefused, deviceLost, noAdapter, noWebGpu } from '../config/messages.ts';
 
 export interface EngineInfo {
   vendor: string;
@@ -47,15 +48,6 @@ const WANTED_LIMITS = [
 /** Storage buffers a kernel may use: 8 are guaranteed, and no kernel here needs more. */
 export const MAX_STORAGE_BUFFERS = 8;
 
-export const noWebGpu = (): EtudeError =>
-  new EtudeError({
-    code: 'device.noWebGpu',
-    what: 'This browser does not offer WebGPU, so nothing can be trained here.',
-    expected: 'Chrome or Edge 121 or newer, Safari 26 or newer, or Firefox 141 or newer on Windows.',
-    likelyCause: 'An older browser, hardware acceleration switched off in its settings, or a page not served over https or localhost.',
-    nextStep: 'Open this page in a current Chrome. On Linux, start it with --enable-unsafe-webgpu --enable-features=Vulkan.',
-  });
-
 export interface EngineOptions {
   powerPreference?: GPUPowerPreference;
   /** Lower the binding limit below the adapter's, for tests. */
@@ -64,17 +56,9 @@ export interface EngineOptions {
 
 /** Opens the device with the adapter's own limits. Throws EtudeError device.noWebGpu, device.noAdapter or device.refused. */
 export async function openEngine(gpu: GPU | undefined, options: EngineOptions = {}): Promise<Engine> {
-  if (!gpu) throw noWebGpu();
+  if (!gpu) throw new EtudeError(noWebGpu({ secure: globalThis.isSecureContext !== false }));
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
-  if (!adapter) {
-    throw new EtudeError({
-      code: 'device.noAdapter',
-      what: 'WebGPU is there, but the browser offered no graphics adapter.',
-      expected: 'At least one adapter, a software one included.',
-      likelyCause: 'The graphics driver is blocked or crashed, or hardware acceleration is off.',
-      nextStep: 'Open chrome://gpu to see why, turn on hardware acceleration in the settings, and restart the browser.',
-    });
-  }
+  if (!adapter) throw new EtudeError(noAdapter());
   const requiredLimits: Record<string, number> = {};
   for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
   const wantedFeatures: GPUFeatureName[] = ['shader-f16', 'subgroups' as GPUFeatureName, 'timestamp-query'];
@@ -86,16 +70,7 @@ export async function openEngine(gpu: GPU | undefined, options: EngineOptions = 
       requiredFeatures: wantedFeatures.filter((f) => adapter.features.has(f)),
     });
   } catch (cause) {
-    throw new EtudeError(
-      {
-        code: 'device.refused',
-        what: `The graphics adapter ${adapter.info.description || adapter.info.vendor} refused to open.`,
-        expected: 'A device with the limits the adapter itself reports.',
-        likelyCause: cause instanceof Error ? cause.message : 'Another page may hold the adapter, or its driver just restarted.',
-        nextStep: 'Close other pages that use the GPU and reload this one.',
-      },
-      { cause },
-    );
+    throw new EtudeError(adapterRefused(adapter.info.description || adapter.info.vendor, cause instanceof Error ? cause.message : ''), { cause });
   }
   return makeEngine(adapter, device, options);
 }
@@ -140,13 +115,7 @@ function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptio
     lost: new Promise((resolve) => {
       void device.lost.then((info) => {
         if (closing || info.reason === 'destroyed') return;
-        resolve({
-          code: 'device.lost',
-          what: 'The graphics device was lost.',
-          expected: 'The device stays available while the page is open.',
-          likelyCause: info.message || 'The driver restarted, the machine slept, or another program used up the GPU memory.',
-          nextStep: 'Reload the page and resume the run from its last checkpoint; nothing saved is lost.',
-        });
+        resolve(deviceLost(info.message));
       });
     }),
     destroy() {

@@ -71,6 +71,8 @@ export class LoraAdapter {
   readonly params: Tensor;
   /** Trainable parameters, gaps not counted. */
   readonly parameterCount: number;
+  /** Layers of the base model, adapted or not. */
+  readonly modelLayers: number;
   readonly #engine: Engine;
   readonly #byTarget = new Map<string, LoraEntry>();
   #training: { grads: Tensor; m: Tensor; v: Tensor } | null = null;
@@ -79,6 +81,7 @@ export class LoraAdapter {
     this.#engine = engine;
     this.config = config;
     this.scaling = loraScaling(config);
+    this.modelLayers = model.numHiddenLayers;
     const { r } = config;
     const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
     let cursor = 0;

@@ -3,6 +3,7 @@
  * whole in JS memory. Matrices stay as they are stored; norms and biases, a few kilobytes, are widened to f32.
  */
 import { EtudeError } from '../config/errors.ts';
+import { notFiniteWeights, outOfMemory } from '../config/messages.ts';
 import type { TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
 import { createTensor, createWeight, destroyTensor, destroyWeight, writeTensor, writeWeightBytes, type StorageType, type Tensor, type Weight } from '../engine/tensor.ts';
@@ -109,7 +110,7 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
     const finalNorm = await vector('model.norm.weight');
     scopeOpen = false;
     const error = await engine.device.popErrorScope();
-    if (error) throw outOfMemory(totalBytes, error.message);
+    if (error) throw new EtudeError(outOfMemory({ purpose: 'the weights of this model', needed: totalBytes, inUse: engine.memory.live - totalBytes, fits: null }), { cause: error });
     const weights = made.filter((t): t is Weight => 'parts' in t);
     const counts = new Map<StorageType, number>();
     for (const w of weights) counts.set(w.dtype, (counts.get(w.dtype) ?? 0) + w.rows * w.cols);
@@ -141,22 +142,5 @@ export function destroyWeights(engine: Engine, w: ModelWeights): void {
 
 function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype, offset: number): void {
   const bad = firstNonFinite(bytes, dtype);
-  if (bad < 0) return;
-  const index = offset / (dtype === 'F32' ? 4 : 2) + bad;
-  throw new EtudeError({
-    code: 'model.notFinite',
-    what: `The model's tensor ${name} holds a value that is not a number, at element ${index.toLocaleString('en')}.`,
-    expected: 'Finite numbers in every weight.',
-    likelyCause: 'The file is damaged, or the model broke while it was trained or converted.',
-    nextStep: 'Download the model again, or choose another one.',
-  });
+  if (bad >= 0) throw new EtudeError(notFiniteWeights(name, offset / (dtype === 'F32' ? 4 : 2) + bad));
 }
-
-export const outOfMemory = (bytes: number, detail: string): EtudeError =>
-  new EtudeError({
-    code: 'device.outOfMemory',
-    what: `The GPU has no room for ${(bytes / 1e9).toFixed(2)} GB more.`,
-    expected: 'Enough free GPU memory for the weights and the training buffers.',
-    likelyCause: detail || 'Other programs or tabs use the GPU memory.',
-    nextStep: 'Close other GPU programs, choose a smaller model, or lower the batch size or the maximum length.',
-  });

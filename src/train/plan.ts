@@ -2,6 +2,8 @@
  * Owns everything one training configuration needs on the GPU: buffers sized for its largest batch, and the prebuilt
  * programs for a micro-batch, an evaluation batch and an optimizer step. Refuses to know where batches come from.
  */
+import { EtudeError } from '../config/errors.ts';
+import { outOfMemory } from '../config/messages.ts';
 import type { TrainingConfig } from '../config/recipe.ts';
 import { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
@@ -14,7 +16,7 @@ import { backwardOps, forwardOps, takeActivations, takeScratch, type DecoderCont
 import { lossOps, takeHead } from '../model/head.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import { createRope, destroyRope } from '../model/rope.ts';
-import { outOfMemory, type ModelWeights } from '../model/weights.ts';
+import type { ModelWeights } from '../model/weights.ts';
 
 export interface PlanOptions {
   engine: Engine;
@@ -71,7 +73,7 @@ export class TrainingPlan {
       if (error) {
         const wanted = engine.memory.live - before;
         plan.destroy();
-        throw outOfMemory(wanted, error.message);
+        throw new EtudeError(outOfMemory({ purpose: `training with batches of ${options.maxTokens} tokens`, needed: wanted, inUse: before, fits: null }), { cause: error });
       }
     }
     return plan;

@@ -6,6 +6,7 @@
  * matters (validation, checkpoint, answers, the end) does the loop wait for everything before it.
  */
 import { EtudeError } from '../config/errors.ts';
+import { lossNotFinite } from '../config/messages.ts';
 import type { TrainingConfig } from '../config/recipe.ts';
 import { ReadbackRing } from '../engine/readbackRing.ts';
 import { flattenBatch, type BatchLike } from '../model/batchInputs.ts';
@@ -17,9 +18,8 @@ import { STATS, type TrainingPlan } from './plan.ts';
 export interface Window<Cursor> {
   batches: BatchLike[];
   next: Cursor;
-  /** Passes over the data when this window is done. */
-  epoch: number;
-  endsEpoch: boolean;
+  /** Passes over the data when this window is done; whole at the end of an epoch. */
+  epochAfter: number;
 }
 
 export interface TrainingFeed<Cursor> {
@@ -82,18 +82,10 @@ export function mixSeed(seed: number, counter: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-export const notFinite = (step: number): EtudeError =>
-  new EtudeError({
-    code: 'train.notFinite',
-    what: `Training stopped at step ${step}: the loss is not a number. The last good weights, step ${step - 1}, are kept.`,
-    expected: 'A finite loss at every step.',
-    likelyCause: 'The learning rate is too high for this model and data.',
-    nextStep: 'Lower the learning rate to a third and start again.',
-  });
-
 export class Trainer<Cursor> {
   readonly #o: TrainerOptions<Cursor>;
   #stopping = false;
+  #checkpointWanted = false;
 
   constructor(options: TrainerOptions<Cursor>) {
     this.#o = options;
@@ -102,6 +94,11 @@ export class Trainer<Cursor> {
   /** Ends after the step under way; the stream closes with 'end'. */
   stop(): void {
     this.#stopping = true;
+  }
+
+  /** Asks for a 'checkpoint' after the step under way. */
+  checkpoint(): void {
+    this.#checkpointWanted = true;
   }
 
   /** Throws EtudeError train.notFinite after a last 'checkpoint' of the good weights. */
@@ -178,22 +175,25 @@ export class Trainer<Cursor> {
           const seconds = Math.max(1e-6, (now() - lastArrival) / 1000);
           lastArrival = now();
           arrived.push({
-            step: after.step, epoch: window.epoch, loss, gradNorm, learningRate: lr, numTokens: after.numTokens, tokensPerSecond: windowTokens / seconds,
+            step: after.step, epoch: window.epochAfter, loss, gradNorm, learningRate: lr, numTokens: after.numTokens, tokensPerSecond: windowTokens / seconds,
           });
         });
         yield* metrics();
         const last = state.step >= feed.totalSteps;
         /** Every so many steps, or at the end of each epoch. */
-        const due = (every: number): boolean => (every > 0 ? state.step % every === 0 : window.endsEpoch);
+        const due = (every: number): boolean => (every > 0 ? state.step % every === 0 : Number.isInteger(window.epochAfter));
         const wantEval = feed.evaluation !== null && (last || due(training.evalSteps));
-        const wantSave = !last && due(training.saveSteps);
+        const wantSave = !last && (this.#checkpointWanted || due(training.saveSteps));
         const wantSample = sampleEvery > 0 && (last || state.step % sampleEvery === 0);
         if (wantEval || wantSave || wantSample) {
           if (!(await settle())) break;
           yield* metrics();
           if (wantEval) yield { type: 'eval', step: state.step, evalLoss: await evaluate() };
           if (wantSample) yield { type: 'sample', step: state.step };
-          if (wantSave) yield { type: 'checkpoint', state: await snapshot(state) };
+          if (wantSave) {
+            this.#checkpointWanted = false;
+            yield { type: 'checkpoint', state: await snapshot(state) };
+          }
           lastArrival = now();
         }
       }
@@ -201,7 +201,7 @@ export class Trainer<Cursor> {
       yield* metrics();
       if (failed !== null) {
         yield { type: 'checkpoint', state: await snapshot(good) };
-        throw notFinite(failed);
+        throw new EtudeError(lossNotFinite(failed));
       }
       yield { type: 'end', state: await snapshot(state), stopped: state.step < feed.totalSteps };
     } finally {

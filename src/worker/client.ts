@@ -38,7 +38,8 @@ const crashMessage = (detail: string): UserMessage => ({
   nextStep: 'Load the model again. Data, runs and checkpoints are kept.',
 });
 
-const defaultWorker = (): WorkerLike => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'etude' });
+// The worker cannot know the page's address, which is where the built-in files are: it is told by its name.
+const defaultWorker = (): WorkerLike => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: new URL('.', location.href).href });
 
 export class WorkerClient {
   readonly #make: () => WorkerLike;

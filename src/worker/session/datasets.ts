@@ -1,0 +1,191 @@
+/**
+ * Owns what a session knows of its datasets: import, reports kept while nothing they depend on changes, and the feed of a
+ * run. Refuses to know what trains on it.
+ */
+import { EtudeError } from '../../config/errors.ts';
+import { countSteps } from '../../config/forecast.ts';
+import type { Recipe } from '../../config/recipe.ts';
+import { displayRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
+import { importDataset } from '../../data/importers/importDataset.ts';
+import { batchesInOrder, DataLoader, type DataCursor } from '../../data/loader.ts';
+import { toMessages } from '../../data/messages.ts';
+import { buildReport, type RowIndex } from '../../data/report.ts';
+import { splitByPrompt, type Split } from '../../data/split.ts';
+import { DatasetStore } from '../../data/store.ts';
+import type { EtudeDatabase } from '../../data/db.ts';
+import type { DataReport, DatasetSummary, DisplayRow, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
+import type { TrainingFeed } from '../../train/trainer.ts';
+import type { Requests } from '../protocol.ts';
+import type { RequestContext, SessionEnvironment } from './environment.ts';
+import type { LoadedModel } from './loadedModel.ts';
+
+/** One feed, and what is known of it before it starts. */
+export interface RunFeed {
+  feed: TrainingFeed<DataCursor>;
+  split: Split;
+  stepsPerEpoch: number;
+  /** Of one pass over the training rows. */
+  perEpoch: { tokens: number; targets: number };
+  /** Bounds of any batch, held-out ones included. */
+  largest: { tokens: number; targets: number; positions: number };
+  dropped: number;
+}
+
+export class Datasets {
+  readonly store: DatasetStore;
+  readonly #environment: SessionEnvironment;
+  #report: { key: string; value: Promise<{ report: DataReport; index: RowIndex }> } | null = null;
+  /** Changes whenever something a report depends on does. */
+  #version = 0;
+
+  constructor(db: EtudeDatabase, environment: SessionEnvironment) {
+    this.store = new DatasetStore(db);
+    this.#environment = environment;
+  }
+
+  async import(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
+    await this.store.removeHalfWritten();
+    const { storage } = this.#environment;
+    return importDataset({ name, blob, kind }, this.store, {
+      signal: context.signal,
+      onProgress: (p) => context.progress(`${p.rows.toLocaleString('en')} rows`, p.bytes, p.totalBytes, 'bytes'),
+      ...(storage ? { estimate: () => storage.estimate() } : {}),
+    });
+  }
+
+  async get(id: string): Promise<DatasetSummary> {
+    const found = await this.store.get(id);
+    if (found) return found;
+    throw new EtudeError({ code: 'data.missing', what: 'This dataset is no longer stored.', likelyCause: 'It was deleted, here or in another tab.', nextStep: 'Import the file again.' });
+  }
+
+  async setMapping(id: string, mapping: Mapping): Promise<DatasetSummary> {
+    this.#version++;
+    await this.get(id);
+    return (await this.store.setMapping(id, mapping))!;
+  }
+
+  async setTrainedTurns(id: string, index: number, turns: Record<number, boolean>): Promise<void> {
+    this.#version++;
+    await this.store.setTrainedTurns(id, index, turns);
+  }
+
+  async delete(id: string): Promise<void> {
+    this.#version++;
+    await this.store.delete(id);
+  }
+
+  async rows(id: string, offset: number, limit: number): Promise<DisplayRow[]> {
+    const { mapping } = await this.get(id);
+    const out: DisplayRow[] = [];
+    for await (const row of this.store.rows(id, offset, offset + limit)) out.push(displayRow(row, mapping));
+    return out;
+  }
+
+  async preview(id: string, index: number, mapping?: Mapping): Promise<Message[]> {
+    const summary = await this.get(id);
+    const [row] = await this.store.rowsAt(id, [index]);
+    const found = toMessages(row!.value, mapping ?? summary.mapping, 'model');
+    if (found.ok) return found.messages;
+    throw new EtudeError({ code: `data.row.${found.kind}`, what: `Row ${index + 1} (line ${row!.line}) cannot be used: ${found.reason}.`, nextStep: 'Correct the mapping, or the row in the file.' });
+  }
+
+  async inspect(model: LoadedModel, args: Requests['data.inspect']['args']): Promise<InspectedRow> {
+    const { mapping } = await this.get(args.datasetId);
+    const [row] = await this.store.rowsAt(args.datasetId, [args.index]);
+    const turns = args.trainedTurns ?? (await this.store.trainedTurns(args.datasetId)).get(args.index);
+    return inspectStoredRow(row!, mapping, model.encoder(args.template, args.maxLength), model.tokenizer, turns);
+  }
+
+  /** The report and the row index of it; made once for the same rows, mapping, switches, template and length. */
+  async report(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext): Promise<{ report: DataReport; index: RowIndex }> {
+    const key = [id, template, maxLength, model.summary.name, this.#version].join('\n');
+    if (this.#report?.key !== key) {
+      const value = this.#buildReport(model, id, template, maxLength, context);
+      this.#report = { key, value };
+      value.catch(() => {
+        if (this.#report?.value === value) this.#report = null;
+      });
+    }
+    return this.#report!.value;
+  }
+
+  async #buildReport(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext) {
+    const dataset = await this.get(id);
+    return buildReport({
+      rows: this.store.rows(id),
+      dataset,
+      encoder: model.encoder(template, maxLength),
+      tokenizer: model.tokenizer,
+      trainedTurns: await this.store.trainedTurns(id),
+      ...(context ? { signal: context.signal, onProgress: (rows: number) => context.progress('Reading rows', rows, dataset.rows, 'rows') } : {}),
+    });
+  }
+
+  /** @param heldOut dataset indices held out when the run began; chosen anew without */
+  async feed(model: LoadedModel, id: string, recipe: Recipe, options: { heldOut?: Int32Array; context?: RequestContext } = {}): Promise<RunFeed> {
+    const { template, maxLength } = recipe.data;
+    const { training } = recipe;
+    const { mapping } = await this.get(id);
+    const { report, index } = await this.report(model, id, template, maxLength, options.context);
+    if (index.usable.length === 0) {
+      const why = report.findings.find((f) => f.severity === 'error');
+      throw new EtudeError({
+        code: 'data.noUsableRows',
+        what: `None of the ${report.rows.toLocaleString('en')} rows can be trained.`,
+        expected: 'At least one row with a trained token.',
+        likelyCause: why ? `${why.title}: ${why.detail}` : 'No row has an answer under this mapping.',
+        nextStep: 'Open Data, correct the mapping or the template, or raise the maximum length.',
+      });
+    }
+    const split = options.heldOut
+      ? { heldOut: options.heldOut, train: without(index.usable, options.heldOut) }
+      : splitByPrompt(index.usable, index.promptHashes, training.validationSplit, training.seed);
+    const source = storedRowSource(this.store, id, mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
+    const B = training.perDeviceTrainBatchSize;
+    const loader = new DataLoader(source, {
+      rows: split.train, lengths: index.lengths, batchSize: B, gradientAccumulationSteps: training.gradientAccumulationSteps,
+      seed: training.seed, shuffle: training.shuffle, packing: training.packing, maxLength,
+    });
+    const counts = countSteps(loader.batchesPerEpoch * B, training);
+    const sum = (rows: Int32Array, values: Int32Array): number => rows.reduce((n, row) => n + values[row]!, 0);
+    const all = Int32Array.from([...split.train, ...split.heldOut]);
+    const largest = (values: Int32Array): number => Int32Array.from(all, (row) => values[row]!).sort().slice(-B).reduce((a, b) => a + b, 0);
+    const packed = Math.min(B * maxLength, sum(all, index.lengths));
+    return {
+      feed: {
+        windows: (cursor) => loader.windows(cursor),
+        evaluation: split.heldOut.length > 0 ? () => batchesInOrder(source, split.heldOut, B) : null,
+        totalSteps: counts.totalSteps,
+        warmupSteps: counts.warmupSteps,
+      },
+      split,
+      stepsPerEpoch: counts.stepsPerEpoch,
+      perEpoch: { tokens: sum(split.train, index.lengths), targets: sum(split.train, index.targets) },
+      largest: {
+        tokens: training.packing ? packed : largest(index.lengths),
+        targets: training.packing ? Math.min(packed, sum(all, index.targets)) : largest(index.targets),
+        positions: all.reduce((n, row) => Math.max(n, index.lengths[row]!), 1),
+      },
+      dropped: report.droppedRows,
+    };
+  }
+
+  /** The questions of some rows, with the answers their rows give. */
+  async prompts(model: LoadedModel, id: string, rows: ArrayLike<number>, template: TemplateId): Promise<{ index: number; messages: Message[]; prompt: string; reference: string }[]> {
+    const { mapping } = await this.get(id);
+    const encoder = model.encoder(template, null);
+    return (await this.store.rowsAt(id, rows)).flatMap((row) => {
+      const found = messagesOf(row, mapping, encoder);
+      const last = found.ok ? found.messages.findLastIndex((m) => m.role === 'assistant') : -1;
+      if (!found.ok || last < 1) return [];
+      const before = found.messages.slice(0, last);
+      return [{ index: row.index, messages: before, prompt: before.findLast((m) => m.role === 'user')?.content ?? '', reference: found.messages[last]!.content }];
+    });
+  }
+}
+
+function without(rows: Int32Array, left: Int32Array): Int32Array {
+  const out = new Set(left);
+  return rows.filter((row) => !out.has(row));
+}

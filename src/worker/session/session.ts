@@ -1,0 +1,450 @@
+/**
+ * Owns what is loaded at a time (device, model, adapter, run) and answers the protocol's requests. The same object serves the
+ * page's worker, the headless page and Node.
+ */
+import { EtudeError, type UserMessage } from '../../config/errors.ts';
+import { countLoraParameters } from '../../config/forecast.ts';
+import type { LoraConfig, Recipe } from '../../config/recipe.ts';
+import { openDatabase, type EtudeDatabase } from '../../data/db.ts';
+import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
+import { openEngine, type Engine } from '../../engine/device.ts';
+import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import { openAdapterFolder } from '../../hub/adapterFolder.ts';
+import { openBuiltinData, openBuiltinModel } from '../../hub/builtin.ts';
+import { sourcesFromFiles } from '../../hub/droppedFiles.ts';
+import { openModelFolder, type ModelFolder } from '../../hub/modelFolder.ts';
+import { allTargets, LoraAdapter, type LoraTarget } from '../../model/lora.ts';
+import { forecastMemory } from '../../train/memory.ts';
+import type { DeviceInfo, Forecast, HeldOutPrompt, ModelSummary, RequestName, Requests, RunDetail, RunSummary } from '../protocol.ts';
+import { ask } from './chat.ts';
+import { Datasets, type RunFeed } from './datasets.ts';
+import type { RequestContext, SessionEnvironment } from './environment.ts';
+import { buildExport, type BuiltExport } from './exporting.ts';
+import { LoadedModel } from './loadedModel.ts';
+import { RunControl, type SamplePrompt } from './runControl.ts';
+import { Runs, summaryOf } from './runs.ts';
+import { loraConfigOf, type Tuned } from './tuned.ts';
+
+type Handlers = { [N in RequestName]: (args: Requests[N]['args'], context: RequestContext) => Promise<Requests[N]['result']> };
+
+/** Questions asked while a run goes on: three on a GPU, one where every token is slow. */
+const SAMPLE_PROMPTS = { gpu: 3, software: 1 };
+
+const refuse = (code: string, what: string, nextStep: string): EtudeError => new EtudeError({ code, what, nextStep });
+
+export class Session {
+  readonly environment: SessionEnvironment;
+  #engine: Promise<Engine> | null = null;
+  #gflops: number | null = null;
+  #database: Promise<{ db: EtudeDatabase; datasets: Datasets; runs: Runs }> | null = null;
+  #model: LoadedModel | null = null;
+  #tuned: Tuned | null = null;
+  #run: RunControl | null = null;
+  /** Tokens a second of the last run, and what it was measured with. */
+  #measured: { key: string; tokensPerSecond: number } | null = null;
+  readonly #streams = new Map<string, AbortController>();
+
+  constructor(environment: SessionEnvironment) {
+    this.environment = environment;
+  }
+
+  handle<N extends RequestName>(name: N, args: Requests[N]['args'], context: RequestContext): Promise<Requests[N]['result']> {
+    const handler = this.#handlers[name];
+    if (!handler) return Promise.reject(refuse('protocol.unknown', `The page asked for ${name}, which this worker does not know.`, 'Reload the page.'));
+    return handler(args, context);
+  }
+
+  /** Loads a model from files, for callers without a page. */
+  async loadFolder(source: ModelSummary['source'], open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
+    if (this.#run) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
+    const engine = await this.#open();
+    const folder = await open();
+    await this.#unload();
+    this.#model = await LoadedModel.load(engine, source, folder, {
+      signal: context.signal,
+      onProgress: (done, total) => context.progress('Weights to the GPU', done, total, 'bytes'),
+    });
+    return this.#model.summary;
+  }
+
+  async importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
+    return (await this.#data()).datasets.import(blob, name, kind, context);
+  }
+
+  async report(datasetId: string, template: TemplateId, maxLength: number, context: RequestContext): Promise<DataReport> {
+    return (await (await this.#data()).datasets.report(this.#needModel(), datasetId, template, maxLength, context)).report;
+  }
+
+  /** Makes an adapter from files the tuned one. */
+  async importAdapter(name: string, files: ReadonlyMap<string, ByteSource>): Promise<{ name: string; config: LoraConfig }> {
+    const model = this.#needModel();
+    if (this.#run) throw refuse('run.busy', 'A run is going on.', 'Stop the run before importing an adapter.');
+    const state = await openAdapterFolder(name, files, model.loraModules);
+    const adapter = this.#adapterFrom(model, state);
+    await this.#setTuned({ adapter, recipe: null, runId: null, name });
+    return { name, config: adapter.config };
+  }
+
+  /**
+   * Starts a run and resolves at its end. @param options.fromTuned goes on from the tuned adapter's weights instead of a
+   * fresh one; its rank and layers win over the recipe's.
+   */
+  async train(datasetId: string, recipe: Recipe, options: { name?: string; fromTuned?: boolean; answers?: boolean; context?: RequestContext } = {}): Promise<RunDetail> {
+    const model = this.#needModel();
+    this.#refuseSecondRun();
+    const { datasets } = await this.#data();
+    const dataset = await datasets.get(datasetId);
+    const start = options.fromTuned && this.#tuned ? this.#tuned.adapter : null;
+    const lora = start ? start.config : recipe.lora;
+    const used: Recipe = { ...recipe, lora };
+    const feed = await datasets.feed(model, datasetId, used, options.context ? { context: options.context } : {});
+    const targets = start ? start.entries.map(({ layer, module }): LoraTarget => ({ layer, module })) : allTargets(model.config, lora.targetModules);
+    const adapter = new LoraAdapter(model.gpu.engine, model.config, lora, targets);
+    if (start) adapter.load(await start.read());
+    else adapter.initialise(recipe.training.seed);
+    const now = Date.now();
+    const detail: RunDetail = {
+      id: crypto.randomUUID(),
+      name: options.name ?? `${dataset.name} · rank ${lora.r}`,
+      status: 'running',
+      createdAt: now,
+      updatedAt: now,
+      recipe: used,
+      model: { source: model.summary.source, name: model.summary.name, architecture: model.summary.architecture },
+      dataset: { id: dataset.id, name: dataset.name, rows: dataset.rows },
+      step: 0,
+      totalSteps: feed.feed.totalSteps,
+      finalLoss: null,
+      bestEvalLoss: null,
+      seconds: 0,
+      resumable: false,
+      metrics: [],
+      answers: [],
+      alerts: [],
+    };
+    return this.#runToEnd(model, adapter, feed, detail, null, options.answers !== false);
+  }
+
+  async buildExport(): Promise<BuiltExport> {
+    const model = this.#needModel();
+    const tuned = this.#needTuned();
+    const { runs, datasets } = await this.#data();
+    const detail = tuned.runId ? await runs.detail(tuned.runId) : null;
+    const recipe = tuned.recipe;
+    if (!recipe) throw refuse('export.imported', `${tuned.name} was imported, not trained here; its files are the ones you have.`, 'Train a run, or reopen one under Runs.');
+    const [question] = detail ? await datasets.prompts(model, detail.dataset.id, [0], recipe.data.template).catch(() => []) : [];
+    return buildExport({
+      model, adapter: tuned.adapter, recipe, metrics: detail?.metrics ?? [], question: question?.prompt ?? 'What can you tell me?', pageUrl: this.environment.pageUrl,
+    });
+  }
+
+  async destroy(): Promise<void> {
+    this.#run?.stop();
+    await this.#unload();
+    (await this.#engine?.catch(() => null))?.destroy();
+    this.#engine = null;
+    (await this.#database?.catch(() => null))?.db.close();
+    this.#database = null;
+  }
+
+  readonly #handlers: Handlers = {
+    'device.open': ({ measure }) => this.deviceInfo(measure === true),
+    'model.load': async ({ source }, context) => {
+      const open = source.kind === 'builtin'
+        ? () => openBuiltinModel(this.environment.loadBuiltin)
+        : () => openModelFolder(source.name, sourcesFromFiles(source.files));
+      return this.loadFolder(source.kind === 'builtin' ? 'builtin' : 'folder', open, context);
+    },
+    'model.unload': async () => (await this.#unload(), null),
+    'data.import': async ({ source }, context) => {
+      if (source.kind === 'file') return this.importBlob(source.file, source.file.name, 'file', context);
+      return this.importBuiltinData(context);
+    },
+    'data.list': async () => (await this.#data()).datasets.store.list(),
+    'data.delete': async ({ datasetId }) => (await (await this.#data()).datasets.delete(datasetId), null),
+    'data.setMapping': async ({ datasetId, mapping }) => (await this.#data()).datasets.setMapping(datasetId, mapping),
+    'data.rows': async ({ datasetId, offset, limit }) => (await this.#data()).datasets.rows(datasetId, offset, limit),
+    'data.preview': async ({ datasetId, index, mapping }) => (await this.#data()).datasets.preview(datasetId, index, mapping),
+    'data.inspect': async (args) => (await this.#data()).datasets.inspect(this.#needModel(), args),
+    'data.setTrainedTurns': async ({ datasetId, index, trainedTurns }) => (await (await this.#data()).datasets.setTrainedTurns(datasetId, index, trainedTurns), null),
+    'data.report': ({ datasetId, template, maxLength }, context) => this.report(datasetId, template, maxLength, context),
+    'train.forecast': (args, context) => this.#forecast(args.datasetId, args.recipe, context),
+    'train.start': async ({ datasetId, recipe, name }, context) => summaryOf(await this.train(datasetId, recipe, { ...(name ? { name } : {}), context })),
+    'train.resume': async ({ runId }, context) => summaryOf(await this.#resume(runId, context)),
+    'train.pause': async () => (this.#needRun().pause(), null),
+    'train.continue': async () => (this.#needRun().continue(), null),
+    'train.stop': async () => (this.#needRun().stop(), null),
+    'runs.list': async () => (await this.#data()).runs.list(),
+    'runs.get': async ({ runId }) => (await this.#data()).runs.detail(runId),
+    'runs.rename': async ({ runId, name }) => this.#rename(runId, name),
+    'runs.delete': async ({ runId }) => {
+      if (this.#run?.id === runId) throw refuse('run.busy', 'This run is going on.', 'Stop it before deleting it.');
+      await (await this.#data()).runs.store.deleteRun(runId);
+      return null;
+    },
+    'runs.open': ({ runId }) => this.#openRun(runId),
+    'chat.generate': (args) => this.#chat(args),
+    'chat.stop': async ({ streamId }) => (this.#streams.get(streamId)?.abort(), null),
+    'chat.heldOutPrompts': ({ datasetId, limit }) => this.#heldOutPrompts(datasetId, limit),
+    'export.build': async () => {
+      const { zip, fileName, checks, ok } = await this.buildExport();
+      return { zip: new Blob([zip], { type: 'application/zip' }), fileName, checks, ok };
+    },
+    'adapter.import': async ({ name, files }) => {
+      const { config } = await this.importAdapter(name, sourcesFromFiles(files));
+      return { name, r: config.r, targetModules: config.targetModules };
+    },
+    'storage.info': async () => {
+      const { storage } = this.environment;
+      const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
+      return { usage, quota, persisted: (await storage?.persisted()) ?? false };
+    },
+    // Handled where the messages arrive.
+    cancel: async () => null,
+  };
+
+  async deviceInfo(measure: boolean): Promise<DeviceInfo> {
+    const engine = await this.#open();
+    void measure;
+    const { vendor, architecture, description, software, f16, subgroups } = engine.info;
+    return { vendor, architecture, description, software, f16, subgroups, maxBufferSize: engine.limits.maxBufferSize, maxBindingSize: engine.maxBinding, gflops: this.#gflops };
+  }
+
+  /** The built-in rows, imported once and then found again. */
+  async importBuiltinData(context: RequestContext): Promise<DatasetSummary> {
+    const { datasets } = await this.#data();
+    const stored = (await datasets.store.list()).find((d) => d.source === 'builtin');
+    if (stored) return stored;
+    const source = await openBuiltinData(this.environment.loadBuiltin);
+    return datasets.import(new Blob([await source.read(0, source.size)]), 'Built-in questions.jsonl', 'builtin', context);
+  }
+
+  #open(): Promise<Engine> {
+    this.#engine ??= openEngine(this.environment.gpu).then((engine) => {
+      void engine.lost.then((message) => this.#deviceLost(message));
+      return engine;
+    }).catch((error: unknown) => {
+      this.#engine = null;
+      throw error;
+    });
+    return this.#engine;
+  }
+
+  #deviceLost(message: UserMessage): void {
+    const run = this.#run;
+    this.#engine = null;
+    this.#model = null;
+    this.#tuned = null;
+    this.environment.emit({ type: 'device.lost', message: run ? run.lostMessage(message.likelyCause ?? '') : message });
+    run?.stop();
+  }
+
+  #data() {
+    this.#database ??= openDatabase(this.environment.database).then((db) => ({
+      db, datasets: new Datasets(db, this.environment), runs: new Runs(db, this.environment.locks),
+    })).catch((error: unknown) => {
+      this.#database = null;
+      throw error;
+    });
+    return this.#database;
+  }
+
+  async #unload(): Promise<void> {
+    if (this.#run) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
+    const model = this.#model;
+    await this.#setTuned(null);
+    this.#model = null;
+    await model?.destroy();
+  }
+
+  async #setTuned(tuned: Tuned | null): Promise<void> {
+    const before = this.#tuned;
+    this.#tuned = tuned;
+    if (before && before.adapter !== tuned?.adapter) await this.#model?.release(before.adapter);
+  }
+
+  #adapterFrom(model: LoadedModel, state: AdapterState): LoraAdapter {
+    const targets = adapterTargets(state);
+    const adapter = new LoraAdapter(model.gpu.engine, model.config, loraConfigOf(state, [...new Set(targets.map((t) => t.module))]), targets);
+    adapter.load(state.tensors);
+    return adapter;
+  }
+
+  async #runToEnd(model: LoadedModel, adapter: LoraAdapter, feed: RunFeed, detail: RunDetail, checkpoint: Awaited<ReturnType<Runs['store']['getCheckpoint']>>, answers: boolean): Promise<RunDetail> {
+    this.#refuseSecondRun();
+    const { runs } = await this.#data();
+    await runs.claim(detail.id, detail.name);
+    const prompts = answers ? await this.#samplePrompts(model, detail, feed) : [];
+    const run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
+    this.#run = run;
+    try {
+      await runs.store.putRun(detail);
+      await this.#setTuned({ adapter, recipe: detail.recipe, runId: detail.id, name: detail.name });
+      await run.run();
+      const last = detail.metrics.at(-1);
+      if (last && detail.seconds > 0) this.#measured = { key: this.#speedKey(detail.recipe), tokensPerSecond: last.numTokens / detail.seconds };
+      return detail;
+    } finally {
+      this.#run = null;
+      runs.release(detail.id);
+    }
+  }
+
+  async #resume(runId: string, context: RequestContext): Promise<RunDetail> {
+    const model = this.#needModel();
+    this.#refuseSecondRun();
+    const { runs, datasets } = await this.#data();
+    const detail = await runs.detail(runId);
+    const checkpoint = await runs.store.getCheckpoint(runId);
+    if (!checkpoint || !detail.resumable) throw refuse('run.notResumable', `${detail.name} has no checkpoint to go on from.`, 'Start a new run with the same recipe.');
+    this.#checkModel(model, detail);
+    // The same variants give the same bits; on another device they may not exist, and its own are used.
+    if (checkpoint.device === model.gpu.engine.info.key) Object.assign(model.gpu.engine.variants, checkpoint.variants);
+    const feed = await datasets.feed(model, detail.dataset.id, detail.recipe, { heldOut: checkpoint.heldOut, context });
+    const adapter = new LoraAdapter(model.gpu.engine, model.config, detail.recipe.lora, checkpoint.targets);
+    const { step } = checkpoint.state;
+    const resumed: RunDetail = {
+      ...detail, status: 'running', step, resumable: false,
+      metrics: detail.metrics.filter((m) => m.step <= step),
+      answers: detail.answers.filter((a) => a.step <= step),
+    };
+    return this.#runToEnd(model, adapter, feed, resumed, checkpoint, true);
+  }
+
+  async #openRun(runId: string): Promise<RunDetail> {
+    const model = this.#needModel();
+    const { runs } = await this.#data();
+    const detail = await runs.detail(runId);
+    if (this.#run) {
+      if (this.#run.id === runId) return detail;
+      throw refuse('run.busy', 'Another run is going on.', 'Stop it before reopening this one.');
+    }
+    const checkpoint = await runs.store.getCheckpoint(runId);
+    if (!checkpoint) throw refuse('run.noAdapter', `${detail.name} was stopped before its first checkpoint, so it has no adapter.`, 'Start a new run with the same recipe.');
+    this.#checkModel(model, detail);
+    const adapter = new LoraAdapter(model.gpu.engine, model.config, detail.recipe.lora, checkpoint.targets);
+    adapter.restore({ params: checkpoint.state.params });
+    await this.#setTuned({ adapter, recipe: detail.recipe, runId, name: detail.name });
+    return detail;
+  }
+
+  async #rename(runId: string, name: string): Promise<RunSummary> {
+    const { runs } = await this.#data();
+    const detail = await runs.detail(runId);
+    const renamed = { ...detail, name: name.trim().slice(0, 120) || detail.name };
+    if (this.#run?.id === runId) this.#run.rename(renamed.name);
+    else await runs.store.putRun(renamed);
+    return summaryOf(renamed);
+  }
+
+  async #forecast(datasetId: string, recipe: Recipe, context: RequestContext): Promise<Forecast> {
+    const model = this.#needModel();
+    const { datasets } = await this.#data();
+    const feed = await datasets.feed(model, datasetId, recipe, { context });
+    const { totalSteps, warmupSteps } = feed.feed;
+    const passes = totalSteps / feed.stepsPerEpoch;
+    const tokensSeen = Math.round(feed.perEpoch.tokens * passes);
+    const trainableParameters = countLoraParameters(model.config, recipe.lora);
+    const measured = this.#measured?.key === this.#speedKey(recipe) ? this.#measured.tokensPerSecond : null;
+    // 2 FLOP a weight forward, 2 backward; small products run at about half the speed of the measured large one.
+    const guessed = this.#gflops === null ? null : (this.#gflops * 1e9 * 0.5) / (4 * (model.summary.parameters + trainableParameters));
+    const speed = measured ?? guessed;
+    return {
+      trainingRows: feed.split.train.length,
+      heldOutRows: feed.split.heldOut.length,
+      droppedRows: feed.dropped,
+      tokensSeen,
+      labelledTokensSeen: Math.round(feed.perEpoch.targets * passes),
+      steps: totalSteps,
+      stepsPerEpoch: feed.stepsPerEpoch,
+      warmupSteps,
+      trainableParameters,
+      modelParameters: model.summary.parameters,
+      adapterBytes: trainableParameters * 4,
+      memory: forecastMemory({
+        config: model.config, weightBytes: model.summary.weightBytes, lora: recipe.lora, maxTokens: feed.largest.tokens, maxTargets: feed.largest.targets, maxBinding: model.gpu.engine.maxBinding,
+      }),
+      seconds: speed === null ? null : tokensSeen / speed,
+      measured: measured !== null,
+    };
+  }
+
+  #speedKey(recipe: Recipe): string {
+    const { r, targetModules } = recipe.lora;
+    return [this.#model?.summary.name, r, targetModules.join(), recipe.training.perDeviceTrainBatchSize].join('\n');
+  }
+
+  async #chat({ streamId, messages, template, which, sampling }: Requests['chat.generate']['args']): Promise<Requests['chat.generate']['result']> {
+    const model = this.#needModel();
+    const adapter = which === 'tuned' ? this.#needTuned().adapter : null;
+    const abort = new AbortController();
+    this.#streams.set(streamId, abort);
+    try {
+      return await ask(model, {
+        messages, template, adapter, sampling, signal: abort.signal, onText: (text) => this.environment.emit({ type: 'chat.token', streamId, text }),
+      });
+    } finally {
+      this.#streams.delete(streamId);
+    }
+  }
+
+  /** Held-out rows of the last run on this dataset; the built-in dataset has a held-out file of its own. */
+  async #heldOutPrompts(datasetId: string, limit: number): Promise<HeldOutPrompt[]> {
+    const { datasets, runs } = await this.#data();
+    const dataset = await datasets.get(datasetId);
+    if (dataset.source === 'builtin') return (await this.#builtinQuestions(limit)).map(({ prompt, reference }) => ({ index: null, prompt, reference }));
+    if (!this.#model) return [];
+    const last = (await runs.list()).find((run) => run.dataset.id === datasetId);
+    const heldOut = last ? (await runs.store.getCheckpoint(last.id))?.heldOut : undefined;
+    if (!heldOut) return [];
+    return datasets.prompts(this.#model, datasetId, heldOut.slice(0, limit), last!.recipe.data.template);
+  }
+
+  /** Spread over the held-out file, whose rows are sorted by kind. */
+  async #builtinQuestions(limit: number): Promise<{ prompt: string; reference: string }[]> {
+    const source = await openBuiltinData(this.environment.loadBuiltin, 'heldout');
+    const lines = new TextDecoder().decode(await source.read(0, source.size)).split('\n').filter((line) => line !== '');
+    const step = Math.max(1, Math.floor(lines.length / limit));
+    return lines.filter((_, i) => i % step === 0).slice(0, limit).map((line) => {
+      const row = JSON.parse(line) as { instruction: string; input: string; output: string };
+      return { prompt: row.input ? `${row.instruction}\n${row.input}` : row.instruction, reference: row.output };
+    });
+  }
+
+  async #samplePrompts(model: LoadedModel, detail: RunDetail, feed: RunFeed): Promise<SamplePrompt[]> {
+    const { datasets } = await this.#data();
+    const wanted = model.gpu.engine.info.software ? SAMPLE_PROMPTS.software : SAMPLE_PROMPTS.gpu;
+    const dataset = await datasets.get(detail.dataset.id);
+    if (dataset.source === 'builtin' && feed.split.heldOut.length === 0) {
+      return (await this.#builtinQuestions(wanted)).map(({ prompt }) => ({ prompt, messages: [{ role: 'user', content: prompt }] }));
+    }
+    const rows = feed.split.heldOut.length > 0 ? feed.split.heldOut : feed.split.train;
+    return datasets.prompts(model, detail.dataset.id, rows.slice(0, wanted), detail.recipe.data.template);
+  }
+
+  #checkModel(model: LoadedModel, detail: RunDetail): void {
+    const { name, architecture } = detail.model;
+    if (name === model.summary.name && architecture === model.summary.architecture) return;
+    throw refuse('run.otherModel', `${detail.name} was trained on ${name}; ${model.summary.name} is loaded.`, `Load ${name} under Model, then try again.`);
+  }
+
+  #refuseSecondRun(): void {
+    if (this.#run) throw refuse('run.busy', 'A run is going on already.', 'Stop it, or wait for its end.');
+  }
+
+  #needModel(): LoadedModel {
+    if (!this.#model) throw refuse('model.none', 'No model is loaded.', 'Choose a model first.');
+    return this.#model;
+  }
+
+  #needTuned(): Tuned {
+    if (!this.#tuned) throw refuse('adapter.none', 'There is no tuned model yet.', 'Train a run, reopen one under Runs, or import an adapter.');
+    return this.#tuned;
+  }
+
+  #needRun(): RunControl {
+    if (!this.#run) throw refuse('run.none', 'No run is going on.', 'Start one under Train.');
+    return this.#run;
+  }
+}
