@@ -81,10 +81,9 @@ export function detect(rows: readonly unknown[]): Detection | null {
   if (!winner) return guessTable(sample, fields);
   const { mapping, count } = winner;
   const used = [mapping.messages, mapping.system, mapping.instruction, mapping.input, mapping.output].filter((name) => name !== undefined);
-  const of = sample.length === rows.length ? `all ${sample.length}` : `the first ${sample.length}`;
-  const share = count === sample.length ? (sample.length === 1 ? 'The only row has' : `${of[0]!.toUpperCase()}${of.slice(1)} rows have`) : `${count} of ${of} rows have`;
+  const share = `${count === sample.length ? 'All' : count} of the first ${sample.length} rows have`;
   const unused = fields.filter((name) => !used.includes(name));
-  const because = `${share} ${list(used)}: ${SHAPE_NAMES[mapping.shape]}.${note(mapping)}${unused.length > 0 ? ` Not used: ${list(unused)}.` : ''}`;
+  const because = `${sample.length === 1 ? 'The only row has' : share} ${list(used)}: ${SHAPE_NAMES[mapping.shape]}.${note(mapping)}${unused.length > 0 ? ` Not used: ${list(unused)}.` : ''}`;
   return { mapping, because, fields };
 }
 

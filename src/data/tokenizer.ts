@@ -11,7 +11,7 @@ import { align, sourceSpan, type AlignedText, type NormalizerConfig } from './al
 import { ChatTemplate } from './chatTemplate.ts';
 import { StreamDecoder } from './streamDecoder.ts';
 import { OffsetsError, placeByteTokens, placeCharTokens } from './tokenOffsets.ts';
-import { bytesOfToken, readTokenizerFiles, type TokenizerFiles } from './tokenizerFiles.ts';
+import { byteCharacters, bytesOfToken, readTokenizerFiles, type TokenizerFiles } from './tokenizerFiles.ts';
 import type { Message } from './types.ts';
 
 export { OffsetsError } from './tokenOffsets.ts';
@@ -22,6 +22,10 @@ export interface EncodedText {
   start: number[];
   end: number[];
 }
+
+/** Text repeats: most pieces between spaces have been encoded before. */
+const CACHED_PIECES = 50_000;
+const LONGEST_CACHED_PIECE = 64;
 
 export interface ChatTemplateOptions {
   /** Ends the text where an answer begins. */
@@ -42,15 +46,18 @@ export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #normalizer: NormalizerConfig | null;
   readonly #byteLevel: boolean;
+  readonly #plainPieces: boolean;
+  readonly #pieces = new Map<string, EncodedText>();
   readonly #rawSplitter: AddedTokenSplitter;
   readonly #normalizedSplitter: AddedTokenSplitter;
   readonly #addedIds: ReadonlySet<number>;
 
   constructor(files: TokenizerFiles) {
-    const { json, config, addedTokens, byteLevel } = files;
+    const { json, config, addedTokens, byteLevel, plainPieces } = files;
     this.#pipeline = new Pipeline(json, config);
     this.#normalizer = json.normalizer;
     this.#byteLevel = byteLevel;
+    this.#plainPieces = plainPieces;
     const normalize = (text: string) => this.#pipeline.normalizer?.normalize(text) ?? text;
     this.#rawSplitter = new AddedTokenSplitter(addedTokens.filter((token) => !token.normalized));
     this.#normalizedSplitter = new AddedTokenSplitter(
@@ -157,31 +164,63 @@ export class Tokenizer {
         continue;
       }
       const piece = normalized.slice(section.start, section.end);
-      const pretokens = this.#pipeline.pre_tokenizer?.pre_tokenize(piece, { section_index: sectionIndex }) ?? [piece];
-      const model = this.#pipeline.model!;
-      const tokens = model._call(pretokens);
-      const idOf = (token: string) => model.tokens_to_ids.get(token) ?? model.unk_token_id;
-      if (!traced) {
-        for (const token of tokens) {
-          const id = idOf(token);
-          if (id !== undefined) emit(id, 0, 0);
-        }
-        continue;
-      }
-      const place = (token: string, from: number, to: number) => {
-        const id = idOf(token);
-        if (id === undefined) throw new OffsetsError(`token ${JSON.stringify(token)} has no id`);
-        const [start, end] = sourceSpan(aligned, section.start + from, section.start + to);
+      const encoded = this.#plainPieces ? this.#encodePieces(piece, sectionIndex) : this.#encodePiece(piece, sectionIndex, traced);
+      encoded.ids.forEach((id, i) => {
+        if (!traced) return emit(id, 0, 0);
+        const [start, end] = sourceSpan(aligned, section.start + encoded.start[i]!, section.start + encoded.end[i]!);
         emit(id, base + start, base + end);
-      };
-      if (this.#byteLevel) {
-        // ByteLevel's add_prefix_space puts one space in front that the text does not have.
-        const prefix = pretokens[0]?.startsWith('Ġ') && !piece.startsWith(' ') ? 1 : 0;
-        placeByteTokens(tokens, piece, prefix, place);
-      } else {
-        placeCharTokens(tokens, piece, model.unk_token, place);
-      }
+      });
     }
+  }
+
+  /** Byte-level BPE whose pre-tokenizer only splits: each piece is encoded by itself, and known ones are looked up. */
+  #encodePieces(text: string, sectionIndex: number): EncodedText {
+    const all: EncodedText = { ids: [], start: [], end: [] };
+    let at = 0;
+    for (const piece of this.#pipeline.pre_tokenizer?.pre_tokenize(text, { section_index: sectionIndex }) ?? [text]) {
+      let encoded = this.#pieces.get(piece);
+      if (!encoded) {
+        encoded = this.#place([byteCharacters(piece)], piece, true);
+        if (this.#pieces.size >= CACHED_PIECES) this.#pieces.clear();
+        if (piece.length <= LONGEST_CACHED_PIECE) this.#pieces.set(piece, encoded);
+      }
+      for (let i = 0; i < encoded.ids.length; i++) {
+        all.ids.push(encoded.ids[i]!);
+        all.start.push(at + encoded.start[i]!);
+        all.end.push(at + encoded.end[i]!);
+      }
+      at += piece.length;
+    }
+    if (at !== text.length) throw new OffsetsError('the pre-tokenizer leaves out text');
+    return all;
+  }
+
+  #encodePiece(text: string, sectionIndex: number, traced: boolean): EncodedText {
+    return this.#place(this.#pipeline.pre_tokenizer?.pre_tokenize(text, { section_index: sectionIndex }) ?? [text], text, traced);
+  }
+
+  /** Runs the model over pre-tokens and gives the tokens their places in `text`. */
+  #place(pretokens: string[], text: string, traced: boolean): EncodedText {
+    const encoded: EncodedText = { ids: [], start: [], end: [] };
+    const model = this.#pipeline.model!;
+    const tokens = model._call(pretokens);
+    const add = (token: string, start: number, end: number) => {
+      const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
+      if (id === undefined) throw new OffsetsError(`token ${JSON.stringify(token)} has no id`);
+      encoded.ids.push(id);
+      encoded.start.push(start);
+      encoded.end.push(end);
+    };
+    if (!traced) {
+      for (const token of tokens) add(token, 0, 0);
+    } else if (this.#byteLevel) {
+      // ByteLevel's add_prefix_space puts one space in front that the text does not have.
+      const prefix = !this.#plainPieces && pretokens[0]?.startsWith('Ġ') && !text.startsWith(' ') ? 1 : 0;
+      placeByteTokens(tokens, text, prefix, add);
+    } else {
+      placeCharTokens(tokens, text, model.unk_token, add);
+    }
+    return encoded;
   }
 
   #align(text: string, normalized: string): AlignedText {

@@ -11,6 +11,8 @@ export interface TokenizerFiles {
   config: Record<string, unknown>;
   addedTokens: AddedToken[];
   byteLevel: boolean;
+  /** The pre-tokenizer's last step, ByteLevel without a pattern, was taken off: what it splits are pieces of plain text. */
+  plainPieces: boolean;
   bosToken: string | null;
   eosToken: string | null;
   /** bos_token, eos_token, … as chat templates see them. */
@@ -51,10 +53,12 @@ export function readTokenizerFiles(tokenizerJson: unknown, tokenizerConfig: unkn
   if (!isObject(tokenizerJson)) refuse('tokenizer.json is not a JSON object.');
   if (!isObject(tokenizerJson['model']) || !isObject(tokenizerJson['model']['vocab'])) refuse('tokenizer.json holds no model with a vocabulary.');
   const config = isObject(tokenizerConfig) ? tokenizerConfig : refuse('tokenizer_config.json is not a JSON object.');
+  const written = splitLikeRust(tokenizerJson['pre_tokenizer'] as PartConfig | null ?? null);
+  const pretokenizer = withoutByteLevel(written);
   const json = {
     decoder: null, post_processor: null, ...tokenizerJson,
     normalizer: tokenizerJson['normalizer'] ?? null,
-    pre_tokenizer: splitLikeRust(tokenizerJson['pre_tokenizer'] as PartConfig | null ?? null),
+    pre_tokenizer: pretokenizer,
     added_tokens: allAddedTokens(tokenizerJson as TokenizerJson, config),
   } as unknown as TokenizerJson;
 
@@ -66,7 +70,8 @@ export function readTokenizerFiles(tokenizerJson: unknown, tokenizerConfig: unkn
   return {
     json, config,
     addedTokens: json.added_tokens.map(readAddedToken),
-    byteLevel: hasPart(json.pre_tokenizer, 'ByteLevel') || hasPart(json['decoder'] as PartConfig | null, 'ByteLevel'),
+    byteLevel: hasPart(written, 'ByteLevel') || hasPart(json['decoder'] as PartConfig | null, 'ByteLevel'),
+    plainPieces: pretokenizer !== written,
     bosToken: specialTokens['bos_token'] ?? null,
     eosToken: specialTokens['eos_token'] ?? null,
     specialTokens,
@@ -136,6 +141,13 @@ function splitLikeRust(part: PartConfig | null): PartConfig | null {
   return { type: 'Sequence', pretokenizers: [split, { ...part, use_regex: false }] };
 }
 
+/** Takes a closing ByteLevel step off that only writes bytes as characters; Tokenizer does that itself, once a piece. */
+function withoutByteLevel(part: PartConfig | null): PartConfig | null {
+  const last = part?.pretokenizers?.at(-1);
+  if (!part || last?.type !== 'ByteLevel' || last.use_regex !== false || last.add_prefix_space) return part;
+  return { ...part, pretokenizers: part.pretokenizers!.slice(0, -1) };
+}
+
 const BYTE_OF_CHAR = /* @__PURE__ */ (() => {
   const map = new Map<string, number>();
   let shifted = 256;
@@ -145,6 +157,19 @@ const BYTE_OF_CHAR = /* @__PURE__ */ (() => {
   }
   return map;
 })();
+
+const CHAR_OF_BYTE = /* @__PURE__ */ (() => {
+  const chars: string[] = [];
+  for (const [char, byte] of BYTE_OF_CHAR) chars[byte] = char;
+  return chars;
+})();
+
+/** A text in the characters byte-level tokens are written with. */
+export function byteCharacters(text: string): string {
+  let written = '';
+  for (const byte of new TextEncoder().encode(text)) written += CHAR_OF_BYTE[byte]!;
+  return written;
+}
 
 /** The bytes a byte-level token stands for (GPT-2's table); a character outside the table stands for its own UTF-8. */
 export function bytesOfToken(token: string): Uint8Array {

@@ -46,6 +46,8 @@ export class ModelTemplate implements ConversationTemplate {
   /** Text between two contents in the middle of a conversation, by 'role>role'. */
   readonly #frames = new Map<string, string>();
   readonly #userOpener: string;
+  /** What a gap between contents holds; the same few gaps come again in every row. */
+  readonly #gaps = new Map<string, { closing: number; words: string; hasWords: boolean }>();
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
@@ -55,7 +57,7 @@ export class ModelTemplate implements ConversationTemplate {
     this.controlTokens = lastSpecial === null ? [] : [lastSpecial];
     this.#learnFrames();
     const between = this.#frames.get('assistant>user') ?? '';
-    this.#userOpener = between.slice(this.#closingLength(between));
+    this.#userOpener = between.slice(this.#look(between).closing);
   }
 
   renderPrompt(messages: readonly Message[]): string {
@@ -197,16 +199,6 @@ export class ModelTemplate implements ConversationTemplate {
     }
   }
 
-  /** Length of the part of a gap that closes the turn before it: its end-of-turn token and a line break. */
-  #closingLength(gap: string): number {
-    const token = this.#firstSpecial(gap);
-    if (token === null) return 0;
-    const at = gap.indexOf(token);
-    if (gap.slice(0, at).trim() !== '') return 0;
-    const end = at + token.length;
-    return end + (/^\n*/.exec(gap.slice(end))?.[0].length ?? 0);
-  }
-
   /** Cuts the text into turns and notes what the template added beyond its frames. */
   #divide(messages: readonly Message[], places: Place[], rendered: Rendered): void {
     const { text } = rendered;
@@ -223,7 +215,7 @@ export class ModelTemplate implements ConversationTemplate {
       if (before) this.#noteInjected(gap, `${messages[before.index]!.role}>${message.role}`, rendered);
       else this.#divideStart(gap, message.role, addTurn, rendered);
       const after = text.slice(place.end, shown[n + 1]?.place.start ?? text.length);
-      const closing = shown[n + 1] ? this.#closingLength(after) : after.length;
+      const closing = shown[n + 1] ? this.#look(after).closing : after.length;
       addTurn(message.role, index, place.end + closing, isTrained(message));
     });
     addTurn('template', null, text.length, false);
@@ -232,25 +224,44 @@ export class ModelTemplate implements ConversationTemplate {
   #divideStart(gap: string, role: string, addTurn: (role: string, index: null, end: number, trained: false) => void, rendered: Rendered): void {
     const opener = role === 'user' && this.#userOpener !== '' && gap.endsWith(this.#userOpener) ? this.#userOpener : '';
     const added = opener === '' ? gap : gap.slice(0, -opener.length);
-    if (!this.#hasWords(added)) return;
-    rendered.injected.push(this.#words(added));
+    const { words, hasWords } = this.#look(added);
+    if (!hasWords) return;
+    rendered.injected.push(words);
     if (opener !== '') addTurn('system', null, added.length, false);
   }
 
   #noteInjected(gap: string, key: string, rendered: Rendered): void {
     const frame = this.#frames.get(key);
-    if (frame === gap || !this.#hasWords(gap)) return;
-    rendered.injected.push(frame === undefined ? this.#words(gap) : inserted(frame, gap));
+    if (frame === gap) return;
+    const { words, hasWords } = this.#look(gap);
+    if (hasWords) rendered.injected.push(frame === undefined ? words : inserted(frame, gap));
+  }
+
+  #look(gap: string): { closing: number; words: string; hasWords: boolean } {
+    let seen = this.#gaps.get(gap);
+    if (!seen) {
+      const words = this.#words(gap);
+      const hasWords = /[\p{L}\p{N}]/u.test(words.replaceAll(/\b(?:system|sys|user|assistant|model|human|inst|instruction|response)\b/gi, ''));
+      seen = { closing: this.#closing(gap), words, hasWords };
+      if (this.#gaps.size < 1000) this.#gaps.set(gap, seen);
+    }
+    return seen;
+  }
+
+  /** Length of the part of a gap that closes the turn before it: its end-of-turn token and a line break. */
+  #closing(gap: string): number {
+    const token = this.#firstSpecial(gap);
+    if (token === null) return 0;
+    const at = gap.indexOf(token);
+    if (gap.slice(0, at).trim() !== '') return 0;
+    const end = at + token.length;
+    return end + (/^\n*/.exec(gap.slice(end))?.[0].length ?? 0);
   }
 
   /** Text without special tokens and role names: what is left was put there by the template. */
   #words(text: string): string {
     const ids = this.#tokenizer.encode(text).filter((id) => !this.#tokenizer.specialIds.has(id));
     return this.#tokenizer.decode(ids).replaceAll(/^\s*(?:system|user|assistant|model|human)\s*\n|\n\s*(?:system|user|assistant|model|human)\s*$/gi, '').trim();
-  }
-
-  #hasWords(text: string): boolean {
-    return /[\p{L}\p{N}]/u.test(this.#words(text).replaceAll(/\b(?:system|sys|user|assistant|model|human|inst|instruction|response)\b/gi, ''));
   }
 }
 

@@ -1,0 +1,112 @@
+/**
+ * Owns the words and the severity of the report's findings. Refuses to know how they were counted.
+ */
+import type { RowEncoder } from './template.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { Finding, FindingKind } from './types.ts';
+
+/** What the pass over the rows counted. */
+export interface Tally {
+  /** Lines that could not be parsed at import. */
+  skipped: number;
+  /** Trained tokens lost to truncation. */
+  labelsCut: number;
+  /** Rows whose end-of-turn token was lost to truncation. */
+  endsCut: number;
+  note(row: number, kind: FindingKind): void;
+  /** Notes a row that is dropped, with the reason of the first. */
+  refuse(row: number, kind: FindingKind, reason: string): void;
+  /** Notes a text that a finding quotes. */
+  words(kind: FindingKind, text: string): void;
+  count(kind: FindingKind): number;
+  rows(kind: FindingKind): number[];
+  reason(kind: FindingKind): string;
+  /** Quoted texts, the most frequent first. */
+  commonest(kind: FindingKind): string[];
+}
+
+interface Facts {
+  rows: number;
+  usable: number;
+  maxLength: number | null;
+  tokenizer: Tokenizer;
+  encoder: Pick<RowEncoder, 'templateId' | 'template' | 'splitControlTokens'>;
+}
+
+/** A share of dropped rows above which training must not start as if nothing were wrong. */
+const DROPPED_LIMIT = 0.3;
+
+const number = (value: number): string => value.toLocaleString('en');
+const rowsOf = (count: number): string => (count === 1 ? '1 row' : `${number(count)} rows`);
+const quote = (text: string): string => `"${text.length > 160 ? `${text.slice(0, 160)}…` : text}"`;
+
+/** A finding less its kind and rows; `count` where it is not the number of rows noted. */
+type Described = Omit<Finding, 'kind' | 'rows' | 'count'> & { count?: number };
+type Describe = (tally: Tally, facts: Facts, kind: FindingKind) => Described | null;
+
+/** One check a kind, in the order in which they are shown; null where the check passed. */
+const CHECKS: Record<FindingKind, Describe> = {
+  'no-target': refused((count) => `${rowsOf(count)} without anything to learn`, (reason, { maxLength }) =>
+    `They are dropped. The first: ${reason}.${maxLength === null ? '' : ` A larger maximum length than ${number(maxLength)} may keep rows that were cut.`}`),
+  'unknown-role': refused((count) => `${rowsOf(count)} with a role no template here can write`, (reason) => `They are dropped. The first: ${reason}.`),
+  'missing-field': refused((count) => `${rowsOf(count)} without the mapped fields`, (reason) => `They are dropped. The first: ${reason}. Correct the mapping if it is wrong.`),
+  'unproven-mask': refused((count) => `${rowsOf(count)} whose trained part cannot be proven`, (reason) => `They are dropped. The first: ${reason}. ChatML or Alpaca may take them.`),
+  'skipped-line': ({ skipped }) => skipped === 0 ? null : {
+    severity: 'warning', count: skipped, title: `${skipped === 1 ? '1 line' : `${number(skipped)} lines`} could not be read`,
+    detail: 'They were passed over at import; the list of lines with reasons is kept with the dataset.',
+  },
+  'split-special': (_, { encoder }) => encoder.splitControlTokens.length === 0 ? null : {
+    severity: 'error', count: encoder.splitControlTokens.length, title: `This model does not have ${encoder.splitControlTokens.map(quote).join(', ')}`,
+    detail: 'The marks of this template fall into several tokens, so no answer can end. Choose the model\'s own template or Alpaca.',
+  },
+  'untrained-control-tokens': (_, { encoder, tokenizer, usable }) => {
+    const unknown = encoder.templateId === 'model' ? [] : encoder.template.controlTokens.filter((token) => !tokenizer.chatTemplate?.source.includes(token));
+    if (unknown.length === 0 || encoder.splitControlTokens.length > 0) return null;
+    return {
+      severity: 'warning', count: usable, title: `The model may never have learned ${unknown.map(quote).join(', ')}`,
+      detail: tokenizer.hasChatTemplate ? "The model's own template does not use these marks; it is the safer choice." : 'A base model has no chat template; Alpaca needs no special marks.',
+    };
+  },
+  'double-bos': counted((count) => `${rowsOf(count)} with two beginning-of-text tokens`, () => 'The row brings one and the template adds one; take it out of the data.'),
+  'no-end-of-turn': counted((count) => `${rowsOf(count)} whose answer does not learn to end`, (tally) => {
+    const { endsCut } = tally;
+    if (endsCut === tally.count('no-end-of-turn')) return 'The end-of-turn token was cut off by the maximum length.';
+    return `The template writes no end-of-turn token after these answers${endsCut === 0 ? '' : ` (in ${number(endsCut)} of them it was cut off)`}: the tuned model may not stop.`;
+  }),
+  cut: counted((count, { maxLength }) => `${rowsOf(count)} longer than ${number(maxLength ?? 0)} tokens`, ({ labelsCut }) =>
+    `They are cut there; ${number(labelsCut)} labelled tokens are lost. A larger maximum length keeps them.`),
+  duplicate: counted((count) => `${count === 1 ? '1 row repeats' : `${number(count)} rows repeat`} an earlier row`, () =>
+    'Exact copies weigh double in training. Rows with the same prompt are never divided between training and validation.'),
+  'empty-answer': counted((count) => `${rowsOf(count)} with an empty answer`, () => 'They teach the model to answer nothing.'),
+  'unfilled-placeholder': counted((count) => `${rowsOf(count)} with a placeholder left unfilled`, (tally) =>
+    `The model would learn to say ${tally.commonest('unfilled-placeholder').slice(0, 5).map(quote).join(', ')}.`),
+  'injected-text': counted((count) => `The template adds text of its own to ${rowsOf(count)}`, (tally) =>
+    `It is shown in the inspector and not trained: ${tally.commonest('injected-text').slice(0, 2).map(quote).join('; ')}.`),
+};
+
+/** A finding on rows that are dropped: an error once too many of them are. */
+function refused(title: (count: number) => string, detail: (reason: string, facts: Facts) => string): Describe {
+  return (tally, facts, kind) => {
+    const count = tally.count(kind);
+    const severity = facts.rows - facts.usable > DROPPED_LIMIT * facts.rows ? 'error' : 'warning';
+    return count === 0 ? null : { severity, title: title(count), detail: detail(tally.reason(kind), facts) };
+  };
+}
+
+/** A finding on rows that are trained all the same. */
+function counted(title: (count: number, facts: Facts) => string, detail: (tally: Tally) => string): Describe {
+  return (tally, facts, kind) => {
+    const count = tally.count(kind);
+    return count === 0 ? null : { severity: 'warning', title: title(count, facts), detail: detail(tally) };
+  };
+}
+
+/** The findings, and how many checks found nothing. */
+export function describeFindings(tally: Tally, facts: Facts): { findings: Finding[]; checksPassed: number } {
+  const checks = Object.entries(CHECKS) as [FindingKind, Describe][];
+  const findings = checks.flatMap(([kind, describe]): Finding[] => {
+    const found = describe(tally, facts, kind);
+    return found ? [{ kind, rows: tally.rows(kind), count: tally.count(kind), ...found }] : [];
+  });
+  return { findings, checksPassed: checks.length - findings.length };
+}

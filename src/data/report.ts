@@ -1,0 +1,155 @@
+/**
+ * Owns the honest report before training: one pass over the stored rows, keeping a few small numbers a row and never
+ * the rows. It also gives the index that split, packing and loader work from. Refuses to know how findings are shown.
+ */
+import { encodeStoredRow, messagesOf } from './encodedRows.ts';
+import { describeFindings, type Tally } from './findings.ts';
+import { hashText } from './random.ts';
+import { promptHash } from './split.ts';
+import type { RowEncoder } from './template.ts';
+import { IGNORE_INDEX } from './template.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { DataReport, DatasetSummary, FindingKind, Message, StoredRow } from './types.ts';
+
+/** What split, packing and loader need of every row, by dataset index. */
+export interface RowIndex {
+  /** Tokens after truncation; 0 for a row that is dropped. */
+  lengths: Int32Array;
+  /** Labels that count; 0 for a row that must not reach the trainer. */
+  targets: Int32Array;
+  promptHashes: Float64Array;
+  /** Rows that can be trained, in file order. */
+  usable: Int32Array;
+}
+
+export interface ReportOptions {
+  rows: AsyncIterable<StoredRow>;
+  dataset: Pick<DatasetSummary, 'rows' | 'skipped' | 'mapping'>;
+  encoder: RowEncoder;
+  tokenizer: Tokenizer;
+  trainedTurns?: ReadonlyMap<number, Record<number, boolean>>;
+  signal?: AbortSignal;
+  onProgress?: (rows: number) => void;
+}
+
+/** Rows named for a finding; all are counted. */
+const MAX_ROWS = 1000;
+const PLACEHOLDER = /\{\{\s*[A-Za-z_][\w.-]*\s*\}\}/g;
+/** Rows between two looks at the clock: long work must let messages in. */
+const YIELD_EVERY = 64;
+
+export async function buildReport(options: ReportOptions): Promise<{ report: DataReport; index: RowIndex }> {
+  const { rows, dataset, encoder, tokenizer, trainedTurns, signal, onProgress } = options;
+  const n = dataset.rows;
+  const index = { lengths: new Int32Array(n), targets: new Int32Array(n), promptHashes: new Float64Array(n) };
+  const fullLengths = new Int32Array(n);
+  const contentHashes = new Float64Array(n);
+  const tally = newTally(options);
+  let tokens = 0;
+  let labelledTokens = 0;
+  let seen = 0;
+
+  for await (const row of rows) {
+    signal?.throwIfAborted();
+    const converted = messagesOf(row, dataset.mapping, encoder, trainedTurns?.get(row.index));
+    if (!converted.ok) {
+      tally.refuse(row.index, converted.kind, converted.reason);
+    } else {
+      const { messages } = converted;
+      index.promptHashes[row.index] = promptHash(messages);
+      contentHashes[row.index] = hashText(JSON.stringify(messages.map(({ role, content }) => [role, content])));
+      noteContents(row.index, messages, tally);
+      const encoded = encodeStoredRow(row, dataset.mapping, encoder, trainedTurns?.get(row.index));
+      if (!encoded.ok) {
+        tally.refuse(row.index, encoded.kind, encoded.reason);
+      } else {
+        fullLengths[row.index] = encoded.row.fullLength;
+        for (const text of encoded.injected) tally.words('injected-text', text);
+        if (encoded.injected.length > 0) tally.note(row.index, 'injected-text');
+        if (encoded.cut) tally.note(row.index, 'cut');
+        tally.labelsCut += encoded.labelsCut;
+        if (encoded.doubleBos) tally.note(row.index, 'double-bos');
+        if (encoded.row.numTargets === 0) {
+          tally.refuse(row.index, 'no-target', encoded.cut ? 'the answer begins beyond the maximum length' : 'no turn is an answer that is trained');
+        } else {
+          if (encoded.endOfTurnMissing) {
+            tally.note(row.index, 'no-end-of-turn');
+            if (encoded.cut) tally.endsCut++;
+          }
+          index.lengths[row.index] = encoded.row.inputIds.length;
+          index.targets[row.index] = encoded.row.numTargets;
+          tokens += encoded.row.inputIds.length;
+          for (const label of encoded.row.labels) if (label !== IGNORE_INDEX) labelledTokens++;
+        }
+      }
+    }
+    seen++;
+    if (seen % YIELD_EVERY === 0) {
+      onProgress?.(seen);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  }
+  onProgress?.(seen);
+
+  const usable = Int32Array.from(index.targets.keys()).filter((i) => index.targets[i]! > 0);
+  for (const duplicate of duplicates(contentHashes)) tally.note(duplicate, 'duplicate');
+  const longest = fullLengths.reduce((max, length) => Math.max(max, length), 0);
+  const { findings, checksPassed } = describeFindings(tally, { usable: usable.length, rows: n, maxLength: encoder.maxLength, tokenizer, encoder });
+  const report: DataReport = {
+    rows: n, usableRows: usable.length, droppedRows: n - usable.length, cutRows: tally.count('cut'),
+    tokens, labelledTokens, longest, histogram: histogram(fullLengths, longest), checksPassed, findings,
+  };
+  return { report, index: { ...index, usable } };
+}
+
+function noteContents(row: number, messages: readonly Message[], tally: Tally): void {
+  const answers = messages.filter((message) => message.role === 'assistant');
+  if (answers.some((message) => message.content.trim() === '')) tally.note(row, 'empty-answer');
+  const placeholders = messages.flatMap((message) => message.content.match(PLACEHOLDER) ?? []);
+  for (const placeholder of new Set(placeholders)) tally.words('unfilled-placeholder', placeholder);
+  if (placeholders.length > 0) tally.note(row, 'unfilled-placeholder');
+}
+
+function newTally({ dataset }: ReportOptions): Tally {
+  const rowsOf = new Map<FindingKind, { count: number; rows: number[] }>();
+  const wordsOf = new Map<FindingKind, Map<string, number>>();
+  const reasons = new Map<FindingKind, string>();
+  const tally: Tally = {
+    skipped: dataset.skipped, labelsCut: 0, endsCut: 0,
+    note(row, kind) {
+      const noted = rowsOf.get(kind) ?? { count: 0, rows: [] };
+      noted.count++;
+      if (noted.rows.length < MAX_ROWS) noted.rows.push(row);
+      rowsOf.set(kind, noted);
+    },
+    refuse(row, kind, reason) {
+      tally.note(row, kind);
+      if (!reasons.has(kind)) reasons.set(kind, reason);
+    },
+    words(kind, text) {
+      const words = wordsOf.get(kind) ?? new Map<string, number>();
+      if (words.has(text) || words.size < MAX_ROWS) words.set(text, (words.get(text) ?? 0) + 1);
+      wordsOf.set(kind, words);
+    },
+    count: (kind) => rowsOf.get(kind)?.count ?? 0,
+    rows: (kind) => rowsOf.get(kind)?.rows ?? [],
+    reason: (kind) => reasons.get(kind) ?? '',
+    commonest: (kind) => [...(wordsOf.get(kind) ?? [])].sort((a, b) => b[1] - a[1]).map(([text]) => text),
+  };
+  return tally;
+}
+
+/** Rows whose content an earlier row has, in file order. A hash of 0 is a row without content. */
+function duplicates(hashes: Float64Array): Int32Array {
+  const order = Int32Array.from(hashes.keys()).sort((a, b) => hashes[a]! - hashes[b]! || a - b);
+  return order.filter((row, i) => i > 0 && hashes[row] !== 0 && hashes[row] === hashes[order[i - 1]!]).sort();
+}
+
+/** About 20 to 40 buckets of a round width. */
+function histogram(lengths: Int32Array, longest: number): DataReport['histogram'] {
+  let width = 1;
+  while (longest / width >= 40) width *= 2;
+  const counts = Array.from({ length: Math.floor(longest / width) + 1 }, () => 0);
+  for (const length of lengths) if (length > 0) counts[Math.floor(length / width)]!++;
+  return { width, counts };
+}
