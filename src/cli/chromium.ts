@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { EtudeError } from '../config/errors.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'microsoft-edge'];
@@ -76,16 +76,26 @@ export function chromiumFlags(device: BrowserDevice): string[] {
   ];
 }
 
+function needChromium(): string {
+  const executablePath = findChromium();
+  if (executablePath !== null) return executablePath;
+  throw new EtudeError({
+    code: 'browser.missing', what: 'No Chrome or Chromium was found on this machine.',
+    expected: 'A Chromium of version 113 or newer.',
+    nextStep: 'apt-get install chromium, or npx playwright-core install chromium, or set CHROME_PATH to a Chrome that is installed.',
+  });
+}
+
 /** A headless Chromium with WebGPU on the device asked for. Throws EtudeError 'browser.missing' where none is installed. */
 export async function launchChromium(device: BrowserDevice): Promise<Browser> {
-  const executablePath = findChromium();
-  if (executablePath === null) {
-    throw new EtudeError({
-      code: 'browser.missing', what: 'No Chrome or Chromium was found on this machine.',
-      expected: 'A Chromium of version 113 or newer.',
-      nextStep: 'apt-get install chromium, or npx playwright-core install chromium, or set CHROME_PATH to a Chrome that is installed.',
-    });
-  }
+  const executablePath = needChromium();
   const { chromium } = await import('playwright-core');
   return chromium.launch({ executablePath, headless: true, args: chromiumFlags(device) });
+}
+
+/** The same with a profile on disk, so that IndexedDB has the disk's room instead of memory's. */
+export async function launchPersistentChromium(device: BrowserDevice, profile: string): Promise<BrowserContext> {
+  const executablePath = needChromium();
+  const { chromium } = await import('playwright-core');
+  return chromium.launchPersistentContext(profile, { executablePath, headless: true, args: chromiumFlags(device) });
 }

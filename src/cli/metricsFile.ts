@@ -22,8 +22,9 @@ export class MetricsFile {
     this.#pending = metricsLine(metrics);
   }
 
-  /** A validation loss joins the line of its step; where that step was not logged it gets a line of its own. */
+  /** A validation loss joins the line of its step; where that step was not logged it gets a line of its own. Step 0 is before the run. */
   evaluation(step: number, evalLoss: number): void {
+    if (step === 0) return;
     if (this.#pending !== null && this.#pending.step !== step) this.flush();
     this.#pending = { ...(this.#pending ?? { step }), eval_loss: evalLoss };
   }

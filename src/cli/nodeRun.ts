@@ -1,5 +1,6 @@
 /** A run in Node itself: Dawn for WebGPU, IndexedDB in memory, files from the disk. */
 import 'fake-indexeddb/auto';
+import { openAsBlob } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { BuiltinLoader } from '../hub/builtin.ts';
 import { runHeadless, type HeadlessEvent, type HeadlessJob, type HeadlessOutcome } from '../worker/headlessRun.ts';
@@ -14,7 +15,7 @@ async function jobFromDisk(request: RunRequest): Promise<HeadlessJob> {
   const folder = async (path: string) => ({ name: basename(resolve(path)), files: await sourcesFromFolder(path) });
   return {
     model: request.model === 'builtin' ? 'builtin' : await folder(request.model),
-    data: request.data === 'builtin' ? 'builtin' : await sourceFromPath(request.data),
+    data: request.data === 'builtin' ? 'builtin' : { name: basename(request.data), blob: await openAsBlob(request.data) },
     adapter: request.adapter === null ? null : await folder(request.adapter),
     recipe: request.recipe,
   };

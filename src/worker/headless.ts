@@ -33,6 +33,17 @@ function sourceFromAddress({ name, size, url }: FileAddress): ByteSource {
   };
 }
 
+/** The whole file as a Blob: the browser keeps a large one on disk. */
+async function blobFromAddress({ name, size, url }: FileAddress): Promise<Blob> {
+  try {
+    const blob = await (await fetch(url)).blob();
+    if (blob.size !== size) throw new Error(`${blob.size} of ${size} bytes`);
+    return blob;
+  } catch (cause) {
+    throw unreadable(name, cause);
+  }
+}
+
 const named = ({ name, files }: { name: string; files: FileAddress[] }) => ({
   name, files: new Map(files.map((file) => [file.name, sourceFromAddress(file)])),
 });
@@ -74,7 +85,7 @@ page.etudeRun = async (job, device) => {
       { gpu, loadBuiltin: builtinFromSite(new URL('builtin/', location.href).href) },
       {
         model: job.model === 'builtin' ? 'builtin' : named(job.model),
-        data: job.data === 'builtin' ? 'builtin' : sourceFromAddress(job.data),
+        data: job.data === 'builtin' ? 'builtin' : { name: job.data.name, blob: await blobFromAddress(job.data) },
         adapter: job.adapter === null ? null : named(job.adapter),
         recipe: job.recipe,
       },

@@ -3,19 +3,21 @@
  * Owns the order of the steps and what is told to the outside; the session does the work.
  */
 import type { UserMessage } from '../config/errors.ts';
-import { toRecipeName, type Recipe } from '../config/recipe.ts';
+import type { Recipe } from '../config/recipe.ts';
+import type { DataReport, DatasetSummary } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
-import { openBuiltinModel, type BuiltinLoader } from '../hub/builtin.ts';
+import { openBuiltinModel } from '../hub/builtin.ts';
 import { openModelFolder } from '../hub/modelFolder.ts';
-import type { DataReport, DatasetSummary, DeviceInfo, ExportCheck, ModelSummary, RunStatus, WorkerEvent } from './protocol.ts';
-import type { RequestContext } from './session/environment.ts';
+import type { DeviceInfo, ExportCheck, ModelSummary, RunStatus, WorkerEvent } from './protocol.ts';
+import type { RequestContext, SessionEnvironment } from './session/environment.ts';
 import { Session } from './session/session.ts';
 
 export interface NamedFiles { name: string; files: ReadonlyMap<string, ByteSource> }
 
 export interface HeadlessJob {
   model: 'builtin' | NamedFiles;
-  data: 'builtin' | ByteSource;
+  /** A Blob that lies on disk is streamed, not read whole. */
+  data: 'builtin' | { name: string; blob: Blob };
   /** PEFT adapter to start from. */
   adapter: NamedFiles | null;
   recipe: Recipe;
@@ -52,49 +54,34 @@ export interface PageJob {
 /** What the page answers; bytes of files travel apart. */
 export type PageOutcome = { ok: true; outcome: Omit<HeadlessOutcome, 'files'> } | { ok: false; error: UserMessage };
 
-export interface HeadlessEnvironment {
-  gpu: GPU;
-  loadBuiltin: BuiltinLoader;
-}
+export type HeadlessEnvironment = Pick<SessionEnvironment, 'loadBuiltin' | 'storage' | 'locks'> & { gpu: GPU };
 
-/** The database is the global indexedDB; a run leaves nothing in it that a later one would find. */
+/** Loads, trains, exports and checks. Rejects with an EtudeError where a step cannot be done. */
 export async function runHeadless(environment: HeadlessEnvironment, job: HeadlessJob, onEvent: (event: HeadlessEvent) => void): Promise<HeadlessOutcome> {
-  const session = new Session({ ...environment, emit: onEvent, pageUrl: null, database: `etude-headless-${crypto.randomUUID()}` });
-  const context = (requestId: number): RequestContext => ({
+  const session = new Session({ ...environment, emit: onEvent, pageUrl: null });
+  const context: RequestContext = {
     signal: new AbortController().signal,
-    progress: (label, done, total, unit) => onEvent({ type: 'progress', requestId, label, done, total, unit }),
-  });
+    progress: (label, done, total, unit) => onEvent({ type: 'progress', requestId: 0, label, done, total, unit }),
+  };
+  const { recipe } = job;
   try {
     onEvent({ type: 'headless.device', device: await session.deviceInfo(false) });
-    const { model, data, adapter } = job;
-    const loaded = await session.loadFolder(
-      model === 'builtin' ? 'builtin' : 'folder',
-      () => (model === 'builtin' ? openBuiltinModel(environment.loadBuiltin) : openModelFolder(model.name, model.files)),
-      context(1),
-    );
-    onEvent({ type: 'headless.model', model: loaded });
-    const dataset = data === 'builtin'
-      ? await session.importBuiltinData(context(2))
-      : await session.importBlob(new Blob([await data.read(0, data.size)]), data.name, 'file', context(2));
-    if (adapter) await session.importAdapter(adapter.name, adapter.files);
-    const recipe: Recipe = {
-      ...job.recipe,
-      model: { source: model === 'builtin' ? 'builtin' : 'folder', name: toRecipeName(loaded.name) },
-      dataset: { source: dataset.source, name: dataset.source === 'builtin' ? 'builtin' : toRecipeName(dataset.name) },
-    };
-    const { template, maxLength } = recipe.data;
-    const report = await session.report(dataset.id, template, maxLength, context(3));
+    const { model } = job;
+    onEvent({
+      type: 'headless.model',
+      model: model === 'builtin'
+        ? await session.loadFolder('builtin', () => openBuiltinModel(environment.loadBuiltin), context)
+        : await session.loadFolder('folder', () => openModelFolder(model.name, model.files), context),
+    });
+    const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context);
+    const report = await session.report(dataset.id, recipe.data.template, recipe.data.maxLength, context);
     onEvent({ type: 'headless.data', dataset, report });
-    const run = await session.train(dataset.id, recipe, { fromTuned: adapter !== null, answers: false });
-    const built = await session.buildExport();
+    if (job.adapter !== null) await session.importAdapter(job.adapter.name, job.adapter.files);
+    const run = await session.train(dataset.id, recipe, { fromTuned: job.adapter !== null, answers: false, context });
+    const { files, checks, ok } = await session.buildExport();
     return {
-      status: run.status,
-      steps: run.step,
-      seconds: run.seconds,
-      finalLoss: run.finalLoss,
-      files: [...built.files].map(([path, bytes]) => ({ path, bytes })),
-      checks: built.checks,
-      ok: built.ok,
+      status: run.status, steps: run.step, seconds: run.seconds, finalLoss: run.finalLoss, checks, ok,
+      files: [...files].map(([path, bytes]) => ({ path, bytes })),
     };
   } finally {
     await session.destroy();

@@ -31,6 +31,7 @@ test('a validation loss joins the line of its step although it comes later', () 
 
 test('a validation loss at a step that was not logged has a line of its own', () => {
   const file = new MetricsFile(join(folder, 'c.jsonl'));
+  file.evaluation(0, 2.5);
   file.step(metrics(10));
   file.evaluation(15, 1.5);
   file.step(metrics(20));

@@ -14,6 +14,18 @@ describe('the progress line', () => {
       .toBe('train  [######..................]  30/120  loss 2.31  1:00 min left');
   });
 
+  test('tells the time left from the share done, not before two seconds, and from the run itself where it knows', () => {
+    const state = { label: 'train', done: 1, total: 100 };
+    expect(renderProgress(state, 1.9)).not.toContain('left');
+    expect(renderProgress(state, 2)).toContain('3:18 min left');
+    expect(renderProgress({ ...state, secondsLeft: 40 }, 0)).toContain('40 s left');
+    expect(renderProgress({ ...state, secondsLeft: null }, 0)).not.toContain('left');
+  });
+
+  test('writes bytes as megabytes', () => {
+    expect(renderProgress({ label: 'weights', done: 524_288, total: 2_099_456, unit: 'bytes' }, 0)).toContain('0.5/2.1 MB');
+  });
+
   test('shows a plain count while the total is unknown', () => {
     expect(renderProgress({ label: 'import', done: 1200, total: null }, 3)).toBe('import  1200');
   });
@@ -30,6 +42,14 @@ describe('the progress line', () => {
     expect(written[1]!.startsWith('\rtrain')).toBe(true);
     expect(written[1]!.endsWith('2/2\u001b[K')).toBe(true);
     expect(written[2]).toBe('\n');
+  });
+
+  test('takes a label whose count grows for one and the same task', () => {
+    const { written, bar } = capture(true);
+    bar.update({ label: '0 rows', done: 1, total: 3 });
+    bar.update({ label: '1,204 rows', done: 2, total: 3 });
+    bar.update({ label: 'Reading rows', done: 3, total: 3 });
+    expect(written.filter((text) => text === '\n')).toHaveLength(1);
   });
 
   test('is a line every ten seconds in a log, and one at the end', () => {

@@ -1,0 +1,109 @@
+/**
+ * A run in headless Chromium: builds the headless page, serves it with the run's files below an address nobody can guess,
+ * and carries events and the finished adapter back. Weights and rows are read by ranges, never whole.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import type { BrowserContext, Page } from 'playwright-core';
+import { EtudeError } from '../config/errors.ts';
+import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
+import { launchPersistentChromium } from './chromium.ts';
+import type { RunRequest } from './runRequest.ts';
+import { startStaticServer } from './staticServer.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+async function buildHeadlessPage(outDir: string): Promise<void> {
+  const { build } = await import('vite');
+  await build({
+    root,
+    configFile: join(root, 'vite.config.ts'),
+    mode: 'headless',
+    logLevel: 'error',
+    build: { outDir, emptyOutDir: true },
+  });
+}
+
+/** Gives each file an address and notes it among the server's mounts. */
+class Mounts {
+  readonly mounts: Record<string, string> = {};
+  readonly #secret = randomBytes(18).toString('base64url');
+  readonly pagePath = `/${this.#secret}/page/`;
+
+  constructor(pageFolder: string) {
+    this.mounts[this.pagePath] = pageFolder;
+  }
+
+  async file(path: string): Promise<FileAddress> {
+    const { size } = await stat(path);
+    const url = `/${this.#secret}/file/${Object.keys(this.mounts).length}`;
+    this.mounts[url] = resolve(path);
+    return { name: basename(path), size, url };
+  }
+
+  async folder(path: string): Promise<{ name: string; files: FileAddress[] }> {
+    const names = (await readdir(path)).sort();
+    const infos = await Promise.all(names.map(async (name) => ({ path: join(path, name), isFile: (await stat(join(path, name))).isFile() })));
+    const files: FileAddress[] = [];
+    for (const info of infos) if (info.isFile) files.push(await this.file(info.path));
+    return { name: basename(resolve(path)), files };
+  }
+}
+
+async function pageJob(request: RunRequest, mounts: Mounts): Promise<PageJob> {
+  return {
+    model: request.model === 'builtin' ? 'builtin' : await mounts.folder(request.model),
+    data: request.data === 'builtin' ? 'builtin' : await mounts.file(request.data),
+    adapter: request.adapter === null ? null : await mounts.folder(request.adapter),
+    recipe: request.recipe,
+  };
+}
+
+/** Everything the page says by itself: events, pieces of files, and its death. */
+async function listen(page: Page, onEvent: (event: HeadlessEvent) => void): Promise<{ files: Map<string, Buffer[]>; died: Promise<never> }> {
+  const files = new Map<string, Buffer[]>();
+  await page.exposeFunction('etudeEvent', (event: HeadlessEvent) => onEvent(event));
+  await page.exposeFunction('etudeFile', (path: string, base64: string) => {
+    files.set(path, [...(files.get(path) ?? []), Buffer.from(base64, 'base64')]);
+  });
+  const died = new Promise<never>((_resolve, reject) => {
+    const say = (what: string, likelyCause: string): void => reject(new EtudeError({
+      code: 'browser.died', what, likelyCause, expected: 'Chromium runs until training is done.',
+      nextStep: 'Lower the batch size or the maximum length, or use --runtime node.',
+    }));
+    page.on('crash', () => say('The page in headless Chromium crashed.', 'It ran out of memory.'));
+    page.on('close', () => say('Headless Chromium was closed.', 'It was ended from outside, or it crashed.'));
+    page.on('pageerror', (error) => say(`The headless page failed: ${error.message}`, 'A fault in Etude itself.'));
+  });
+  died.catch(() => undefined);
+  return { files, died };
+}
+
+export async function runInBrowser(request: RunRequest, onEvent: (event: HeadlessEvent) => void): Promise<HeadlessOutcome> {
+  const folder = await mkdtemp(join(tmpdir(), 'etude-headless-'));
+  const mounts = new Mounts(join(folder, 'page'));
+  let context: BrowserContext | null = null;
+  let server: Awaited<ReturnType<typeof startStaticServer>> | null = null;
+  try {
+    const job = await pageJob(request, mounts);
+    await buildHeadlessPage(join(folder, 'page'));
+    server = await startStaticServer(mounts.mounts);
+    context = await launchPersistentChromium(request.device === 'swiftshader' ? 'swiftshader' : 'gpu', join(folder, 'profile'));
+    const page = context.pages()[0] ?? await context.newPage();
+    const { files, died } = await listen(page, onEvent);
+    await page.goto(`${server.origin}${mounts.pagePath}headless.html`);
+    await page.waitForFunction(() => 'etudeRun' in globalThis);
+    const outcome = await Promise.race([died, page.evaluate(({ job: given, wanted }) => {
+      const page = globalThis as unknown as { etudeRun(job: PageJob, device: string): Promise<PageOutcome> };
+      return page.etudeRun(given, wanted);
+    }, { job, wanted: request.device })]);
+    if (!outcome.ok) throw new EtudeError(outcome.error);
+    return { ...outcome.outcome, files: [...files].map(([path, parts]) => ({ path, bytes: new Uint8Array(Buffer.concat(parts)) })) };
+  } finally {
+    await context?.close().catch(() => undefined);
+    await server?.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}

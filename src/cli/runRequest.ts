@@ -1,0 +1,14 @@
+/** What a command-line run is about, as paths; both runtimes take it. */
+import type { Recipe } from '../config/recipe.ts';
+import type { NodeGpuKind } from './nodeGpu.ts';
+
+export interface RunRequest {
+  /** Folder, or 'builtin'. */
+  model: string;
+  /** File, or 'builtin'. */
+  data: string;
+  /** PEFT adapter folder to start from. */
+  adapter: string | null;
+  recipe: Recipe;
+  device: NodeGpuKind;
+}
