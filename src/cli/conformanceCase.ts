@@ -3,13 +3,13 @@
  * Owns the comparison and its limits; refuses to know how cases are found and printed.
  */
 import { EtudeError } from '../config/errors.ts';
-import type { LoraConfig, TargetModule } from '../config/recipe.ts';
+import type { LoraConfig } from '../config/recipe.ts';
 import { TARGET_MODULES } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
 import { readTensor } from '../engine/tensor.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { sourceFromBytes } from '../formats/byteSource.ts';
-import { readPeftAdapter, writePeftAdapter, type AdapterState } from '../formats/peftAdapter.ts';
+import { adapterTargets, readPeftAdapter, writePeftAdapter, type AdapterState } from '../formats/peftAdapter.ts';
 import { openSafetensors, readF32, readI32, type SafetensorsFile } from '../formats/safetensors.ts';
 import { openModelWeights } from '../hub/modelFolder.ts';
 import { flattenBatch, type BatchLike } from '../model/batchInputs.ts';
@@ -18,6 +18,7 @@ import { batchLogits, Generator, type ModelOnGpu } from '../model/inference.ts';
 import { LoraAdapter, modulePath, type LoraTarget, type LoraTensors } from '../model/lora.ts';
 import { parseModelConfig } from '../model/parseConfig.ts';
 import { destroyWeights, loadWeights } from '../model/weights.ts';
+import { behindPadding, crossEntropyOf, relativeL2 } from './conformanceMath.ts';
 import { learningRateAt, type LrSchedule } from '../train/lrSchedule.ts';
 import { STATS, TrainingPlan } from '../train/plan.ts';
 
@@ -71,20 +72,6 @@ interface Golden {
   generation: { prompt: number[]; max_new_tokens: number; base: number[]; adapter: number[]; with_eos?: { eos_token_id: number; base?: number[]; adapter?: number[] } }[];
 }
 
-const KEY = /^base_model\.model\.model\.layers\.(\d+)\.(?:self_attn|mlp)\.(\w+)\.lora_([AB])\.weight$/;
-
-export function targetsFromKeys(keys: readonly string[]): LoraTarget[] {
-  const seen = new Map<string, LoraTarget>();
-  for (const key of keys) {
-    const match = KEY.exec(key);
-    if (!match || !TARGET_MODULES.includes(match[2] as TargetModule)) {
-      throw new EtudeError({ code: 'adapter.key', what: `The LoRA key ${key} names no projection Etude knows.`, expected: TARGET_MODULES.join(', ') });
-    }
-    seen.set(`${match[1]}.${match[2]}`, { layer: Number(match[1]), module: match[2] as TargetModule });
-  }
-  return [...seen.values()];
-}
-
 export async function runCase(engine: Engine, name: string, files: Map<string, ByteSource>, adapterFiles: Map<string, ByteSource>): Promise<CaseResult> {
   const started = performance.now();
   const result: CaseResult = { name, status: 'PASS', figures: {}, exact: {}, reasons: [], stated: {}, seconds: 0 };
@@ -126,7 +113,7 @@ class CaseRun {
     const folder = await openModelWeights(this.result.name, this.files);
     this.config = parseModelConfig(folder.config, folder.generationConfig ?? undefined);
     const { r, alpha, rslora } = this.golden.lora;
-    this.targets = targetsFromKeys(this.golden.lora_keys);
+    this.targets = adapterTargets({ tensors: new Map(this.golden.lora_keys.map((key) => [key, { shape: [0, 0], data: new Float32Array() }])) });
     this.lora = { r, loraAlpha: alpha, useRslora: rslora === true, loraDropout: 0, targetModules: [...new Set(this.targets.map((t) => t.module))] };
     for (const b of Object.keys(this.golden.batches)) this.batches.set(b, await this.batch(b));
     const weights = await loadWeights(this.engine, this.config, folder.tensors);
@@ -415,17 +402,6 @@ class CaseRun {
   }
 }
 
-/** Positions t of padding whose next token is real and labelled. */
-function behindPadding(batch: BatchLike): number[] {
-  const T = batch.shape[1];
-  return [...batch.segments.keys()].filter((i) => (i + 1) % T !== 0 && batch.segments[i] === 0 && batch.segments[i + 1] !== 0 && batch.labels[i + 1] !== -100);
-}
-
-function crossEntropyOf(logits: Float32Array, label: number): number {
-  const max = logits.reduce((m, v) => Math.max(m, v), -Infinity);
-  return Math.log(logits.reduce((sum, v) => sum + Math.exp(v - max), 0)) + max - logits[label]!;
-}
-
 async function roundTrip(state: AdapterState): Promise<AdapterState> {
   const files = writePeftAdapter(state);
   return readPeftAdapter(JSON.parse(files.configJson), await openSafetensors(sourceFromBytes(files.safetensors, 'adapter_model.safetensors')));
@@ -439,13 +415,3 @@ async function json(files: Map<string, ByteSource>, name: string): Promise<unkno
 
 const sameSet = (a: readonly string[], b: readonly string[]): boolean => [...a].sort().join('\n') === [...b].sort().join('\n');
 
-/** |a - b| / |b|; with b = 0, |a|. */
-export function relativeL2(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < b.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    norm += b[i]! ** 2;
-  }
-  return Math.sqrt(difference) / (norm > 0 ? Math.sqrt(norm) : 1);
-}

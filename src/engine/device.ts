@@ -54,9 +54,12 @@ export interface EngineOptions {
   maxBinding?: number;
 }
 
+/** Browsers hide WebGPU from plain http; Node has no notion of it. */
+const insecure = (): boolean => 'isSecureContext' in globalThis && !globalThis.isSecureContext;
+
 /** Opens the device with the adapter's own limits. Throws EtudeError device.noWebGpu, device.noAdapter or device.refused. */
 export async function openEngine(gpu: GPU | undefined, options: EngineOptions = {}): Promise<Engine> {
-  if (!gpu) throw new EtudeError(noWebGpu({ secure: globalThis.isSecureContext !== false }));
+  if (!gpu) throw new EtudeError(noWebGpu({ secure: !insecure() }));
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
   if (!adapter) throw new EtudeError(noAdapter());
   const requiredLimits: Record<string, number> = {};
@@ -78,7 +81,7 @@ export async function openEngine(gpu: GPU | undefined, options: EngineOptions = 
 function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptions): Engine {
   const { vendor, architecture, description } = adapter.info;
   const text = `${vendor} ${architecture} ${description} ${adapter.info.device}`;
-  const software = adapter.info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(text);
+  const software = adapter.info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i.test(text);
   const memory = { live: 0, peak: 0 };
   const sizes = new Map<GPUBuffer, number>();
   let closing = false;

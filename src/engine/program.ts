@@ -125,7 +125,7 @@ export async function buildProgram(engine: Engine, label: string, step: StepUnif
  */
 export class Submitter {
   readonly #engine: Engine;
-  readonly #inFlight: Promise<void>[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
   /** FLOP per ms, learned from finished submits. */
   #speed: number;
   budgetMs: number;
@@ -154,16 +154,15 @@ export class Submitter {
       const work = flops;
       flops = 0;
       const start = performance.now();
-      const queued = this.#inFlight.length;
+      const queued = this.#inFlight.size;
       const done: Promise<void> = device.queue.onSubmittedWorkDone().then(() => {
-        const index = this.#inFlight.indexOf(done);
-        if (index >= 0) this.#inFlight.splice(index, 1);
+        this.#inFlight.delete(done);
         // Only a submit that waited for nobody tells the speed.
         const ms = performance.now() - start;
         if (queued === 0 && ms > 0.2) this.#speed = 0.8 * this.#speed + 0.2 * (work / ms);
       });
-      this.#inFlight.push(done);
-      while (this.#inFlight.length >= Submitter.MAX_IN_FLIGHT) await this.#inFlight[0];
+      this.#inFlight.add(done);
+      while (this.#inFlight.size >= Submitter.MAX_IN_FLIGHT) await [...this.#inFlight][0];
     };
     for (const program of programs) {
       for (const d of program.dispatches) {

@@ -47,7 +47,7 @@ export class ReadbackRing {
 
   /** Waits until every copy asked for has arrived. */
   async drain(): Promise<void> {
-    await Promise.all(this.#slots.map((s) => s.pending));
+    for (const slot of this.#slots) await slot.pending;
   }
 
   destroy(): void {

@@ -66,15 +66,13 @@ export class TrainingPlan {
     const before = engine.memory.live;
     engine.device.pushErrorScope('out-of-memory');
     const plan = new TrainingPlan(options);
-    try {
-      await plan.#build();
-    } finally {
-      const error = await engine.device.popErrorScope();
-      if (error) {
-        const wanted = engine.memory.live - before;
-        plan.destroy();
-        throw new EtudeError(outOfMemory({ purpose: `training with batches of ${options.maxTokens} tokens`, needed: wanted, inUse: before, fits: null }), { cause: error });
-      }
+    const built = await plan.#build().then(() => null, (error: unknown) => error ?? new Error('unknown'));
+    const full = await engine.device.popErrorScope();
+    if (full || built) {
+      const wanted = engine.memory.live - before;
+      plan.destroy();
+      if (!full) throw built;
+      throw new EtudeError(outOfMemory({ purpose: `training with batches of ${options.maxTokens} tokens`, needed: wanted, inUse: before, fits: null }), { cause: full });
     }
     return plan;
   }

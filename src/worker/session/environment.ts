@@ -6,7 +6,7 @@ export interface SessionEnvironment {
   /** Undefined where there is no WebGPU. */
   gpu: GPU | undefined;
   loadBuiltin: BuiltinLoader;
-  emit(event: WorkerEvent): void;
+  emit: (event: WorkerEvent) => void;
   /** navigator.storage, where there is one. */
   storage?: { estimate(): Promise<StorageEstimate>; persisted(): Promise<boolean> };
   /** navigator.locks: keeps two tabs from writing one run. */

@@ -3,7 +3,6 @@
  * page's worker, the headless page and Node.
  */
 import { EtudeError, type UserMessage } from '../../config/errors.ts';
-import { countLoraParameters } from '../../config/forecast.ts';
 import type { LoraConfig, Recipe } from '../../config/recipe.ts';
 import { openDatabase, type EtudeDatabase } from '../../data/db.ts';
 import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
@@ -15,21 +14,18 @@ import { openBuiltinData, openBuiltinModel } from '../../hub/builtin.ts';
 import { sourcesFromFiles } from '../../hub/droppedFiles.ts';
 import { openModelFolder, type ModelFolder } from '../../hub/modelFolder.ts';
 import { allTargets, LoraAdapter, type LoraTarget } from '../../model/lora.ts';
-import { forecastMemory } from '../../train/memory.ts';
 import type { DeviceInfo, Forecast, HeldOutPrompt, ModelSummary, RequestName, Requests, RunDetail, RunSummary } from '../protocol.ts';
 import { ask } from './chat.ts';
 import { Datasets, type RunFeed } from './datasets.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { buildExport, type BuiltExport } from './exporting.ts';
 import { LoadedModel } from './loadedModel.ts';
-import { RunControl, type SamplePrompt } from './runControl.ts';
+import { builtinQuestions, forecastRun, samplePrompts } from './planning.ts';
+import { RunControl } from './runControl.ts';
 import { Runs, summaryOf } from './runs.ts';
 import { loraConfigOf, type Tuned } from './tuned.ts';
 
 type Handlers = { [N in RequestName]: (args: Requests[N]['args'], context: RequestContext) => Promise<Requests[N]['result']> };
-
-/** Questions asked while a run goes on: three on a GPU, one where every token is slow. */
-const SAMPLE_PROMPTS = { gpu: 3, software: 1 };
 
 const refuse = (code: string, what: string, nextStep: string): EtudeError => new EtudeError({ code, what, nextStep });
 
@@ -275,7 +271,7 @@ export class Session {
     this.#refuseSecondRun();
     const { runs } = await this.#data();
     await runs.claim(detail.id, detail.name);
-    const prompts = answers ? await this.#samplePrompts(model, detail, feed) : [];
+    const prompts = answers ? await samplePrompts({ model, datasets: (await this.#data()).datasets, detail, feed, loadBuiltin: this.environment.loadBuiltin }) : [];
     const run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
     this.#run = run;
     try {
@@ -340,34 +336,8 @@ export class Session {
 
   async #forecast(datasetId: string, recipe: Recipe, context: RequestContext): Promise<Forecast> {
     const model = this.#needModel();
-    const { datasets } = await this.#data();
-    const feed = await datasets.feed(model, datasetId, recipe, { context });
-    const { totalSteps, warmupSteps } = feed.feed;
-    const passes = totalSteps / feed.stepsPerEpoch;
-    const tokensSeen = Math.round(feed.perEpoch.tokens * passes);
-    const trainableParameters = countLoraParameters(model.config, recipe.lora);
-    const measured = this.#measured?.key === this.#speedKey(recipe) ? this.#measured.tokensPerSecond : null;
-    // 2 FLOP a weight forward, 2 backward; small products run at about half the speed of the measured large one.
-    const guessed = this.#gflops === null ? null : (this.#gflops * 1e9 * 0.5) / (4 * (model.summary.parameters + trainableParameters));
-    const speed = measured ?? guessed;
-    return {
-      trainingRows: feed.split.train.length,
-      heldOutRows: feed.split.heldOut.length,
-      droppedRows: feed.dropped,
-      tokensSeen,
-      labelledTokensSeen: Math.round(feed.perEpoch.targets * passes),
-      steps: totalSteps,
-      stepsPerEpoch: feed.stepsPerEpoch,
-      warmupSteps,
-      trainableParameters,
-      modelParameters: model.summary.parameters,
-      adapterBytes: trainableParameters * 4,
-      memory: forecastMemory({
-        config: model.config, weightBytes: model.summary.weightBytes, lora: recipe.lora, maxTokens: feed.largest.tokens, maxTargets: feed.largest.targets, maxBinding: model.gpu.engine.maxBinding,
-      }),
-      seconds: speed === null ? null : tokensSeen / speed,
-      measured: measured !== null,
-    };
+    const feed = await (await this.#data()).datasets.feed(model, datasetId, recipe, { context });
+    return forecastRun(model, feed, recipe, { gflops: this.#gflops, tokensPerSecond: this.#measured?.key === this.#speedKey(recipe) ? this.#measured.tokensPerSecond : null });
   }
 
   #speedKey(recipe: Recipe): string {
@@ -393,34 +363,12 @@ export class Session {
   async #heldOutPrompts(datasetId: string, limit: number): Promise<HeldOutPrompt[]> {
     const { datasets, runs } = await this.#data();
     const dataset = await datasets.get(datasetId);
-    if (dataset.source === 'builtin') return (await this.#builtinQuestions(limit)).map(({ prompt, reference }) => ({ index: null, prompt, reference }));
+    if (dataset.source === 'builtin') return builtinQuestions(this.environment.loadBuiltin, limit);
     if (!this.#model) return [];
     const last = (await runs.list()).find((run) => run.dataset.id === datasetId);
     const heldOut = last ? (await runs.store.getCheckpoint(last.id))?.heldOut : undefined;
     if (!heldOut) return [];
     return datasets.prompts(this.#model, datasetId, heldOut.slice(0, limit), last!.recipe.data.template);
-  }
-
-  /** Spread over the held-out file, whose rows are sorted by kind. */
-  async #builtinQuestions(limit: number): Promise<{ prompt: string; reference: string }[]> {
-    const source = await openBuiltinData(this.environment.loadBuiltin, 'heldout');
-    const lines = new TextDecoder().decode(await source.read(0, source.size)).split('\n').filter((line) => line !== '');
-    const step = Math.max(1, Math.floor(lines.length / limit));
-    return lines.filter((_, i) => i % step === 0).slice(0, limit).map((line) => {
-      const row = JSON.parse(line) as { instruction: string; input: string; output: string };
-      return { prompt: row.input ? `${row.instruction}\n${row.input}` : row.instruction, reference: row.output };
-    });
-  }
-
-  async #samplePrompts(model: LoadedModel, detail: RunDetail, feed: RunFeed): Promise<SamplePrompt[]> {
-    const { datasets } = await this.#data();
-    const wanted = model.gpu.engine.info.software ? SAMPLE_PROMPTS.software : SAMPLE_PROMPTS.gpu;
-    const dataset = await datasets.get(detail.dataset.id);
-    if (dataset.source === 'builtin' && feed.split.heldOut.length === 0) {
-      return (await this.#builtinQuestions(wanted)).map(({ prompt }) => ({ prompt, messages: [{ role: 'user', content: prompt }] }));
-    }
-    const rows = feed.split.heldOut.length > 0 ? feed.split.heldOut : feed.split.train;
-    return datasets.prompts(model, detail.dataset.id, rows.slice(0, wanted), detail.recipe.data.template);
   }
 
   #checkModel(model: LoadedModel, detail: RunDetail): void {

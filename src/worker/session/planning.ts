@@ -1,0 +1,69 @@
+/**
+ * Owns what is said of a run before it starts, and the questions it is asked on the way.
+ */
+import { countLoraParameters } from '../../config/forecast.ts';
+import type { Recipe } from '../../config/recipe.ts';
+import { openBuiltinData, type BuiltinLoader } from '../../hub/builtin.ts';
+import { forecastMemory } from '../../train/memory.ts';
+import type { Forecast, HeldOutPrompt, RunDetail } from '../protocol.ts';
+import type { Datasets, RunFeed } from './datasets.ts';
+import type { LoadedModel } from './loadedModel.ts';
+import type { SamplePrompt } from './runControl.ts';
+
+/** Small products of a step run at about half the speed of the large one that was measured. */
+const SHARE_OF_MEASURED = 0.5;
+
+/** @param speed GFLOP/s of a large product and tokens/s of an earlier run of this kind, where measured */
+export function forecastRun(model: LoadedModel, feed: RunFeed, recipe: Recipe, speed: { gflops: number | null; tokensPerSecond: number | null }): Forecast {
+  const { totalSteps, warmupSteps } = feed.feed;
+  const passes = totalSteps / feed.stepsPerEpoch;
+  const tokensSeen = Math.round(feed.perEpoch.tokens * passes);
+  const trainableParameters = countLoraParameters(model.config, recipe.lora);
+  const { parameters, weightBytes } = model.summary;
+  // 2 FLOP a weight and token forward, 2 backward: nothing flows into frozen weights.
+  const guessed = speed.gflops === null ? null : (speed.gflops * 1e9 * SHARE_OF_MEASURED) / (4 * (parameters + trainableParameters));
+  const tokensPerSecond = speed.tokensPerSecond ?? guessed;
+  return {
+    trainingRows: feed.split.train.length,
+    heldOutRows: feed.split.heldOut.length,
+    droppedRows: feed.dropped,
+    tokensSeen,
+    labelledTokensSeen: Math.round(feed.perEpoch.targets * passes),
+    steps: totalSteps,
+    stepsPerEpoch: feed.stepsPerEpoch,
+    warmupSteps,
+    trainableParameters,
+    modelParameters: parameters,
+    adapterBytes: trainableParameters * 4,
+    memory: forecastMemory({
+      config: model.config, weightBytes, lora: recipe.lora, maxTokens: feed.largest.tokens, maxTargets: feed.largest.targets, maxBinding: model.gpu.engine.maxBinding,
+    }),
+    seconds: tokensPerSecond === null ? null : tokensSeen / tokensPerSecond,
+    measured: speed.tokensPerSecond !== null,
+  };
+}
+
+/** Questions of the built-in held-out file, spread over it, since its rows are sorted by kind. */
+export async function builtinQuestions(load: BuiltinLoader, limit: number): Promise<HeldOutPrompt[]> {
+  const source = await openBuiltinData(load, 'heldout');
+  const lines = new TextDecoder().decode(await source.read(0, source.size)).split('\n').filter((line) => line !== '');
+  const step = Math.max(1, Math.floor(lines.length / limit));
+  return lines.filter((_, i) => i % step === 0).slice(0, limit).map((line) => {
+    const row = JSON.parse(line) as { instruction: string; input: string; output: string };
+    return { index: null, prompt: row.input ? `${row.instruction}\n${row.input}` : row.instruction, reference: row.output };
+  });
+}
+
+/** Questions asked while a run goes on: three on a GPU, one where every token is slow. */
+const SAMPLE_PROMPTS = { gpu: 3, software: 1 };
+
+export async function samplePrompts(of: { model: LoadedModel; datasets: Datasets; detail: RunDetail; feed: RunFeed; loadBuiltin: BuiltinLoader }): Promise<SamplePrompt[]> {
+  const { model, datasets, detail, feed } = of;
+  const wanted = model.gpu.engine.info.software ? SAMPLE_PROMPTS.software : SAMPLE_PROMPTS.gpu;
+  const { heldOut, train } = feed.split;
+  const dataset = await datasets.get(detail.dataset.id);
+  if (dataset.source === 'builtin' && heldOut.length === 0) {
+    return (await builtinQuestions(of.loadBuiltin, wanted)).map(({ prompt }) => ({ prompt, messages: [{ role: 'user', content: prompt }] }));
+  }
+  return datasets.prompts(model, detail.dataset.id, (heldOut.length > 0 ? heldOut : train).slice(0, wanted), detail.recipe.data.template);
+}
