@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Rooms whose tests run shaders: one process a file, one file at a time, because a software adapter uses every core. */
-const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens'].map((room) => `tests/${room}/**/*.test.ts`);
+const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens', 'worker'].map((room) => `tests/${room}/**/*.test.ts`);
 const E2E_TESTS = ['tests/e2e/**/*.test.ts'];
 
 export default defineConfig({
