@@ -46,6 +46,13 @@ export class ElementSplitter {
   #depth = 0;
   #inString = false;
   #escaped = false;
+  /** A raw line break stood in a string, so the element is broken; only the white space of the next line was seen. */
+  #afterBreak = false;
+
+  // Where columns are counted from, in bytes since the start of the file.
+  #position = 0;
+  #lineStart = 0;
+  #startColumn = 0;
 
   // Search for a wrapper field, in the first top-level object only.
   #key = '';
@@ -61,10 +68,14 @@ export class ElementSplitter {
     if (this.#collecting) this.#from = 0;
     for (let i = from; i < chunk.length && this.#mode !== 'done'; i++) {
       const byte = chunk[i]!;
-      if (byte === NEWLINE) this.#line++;
+      if (byte === NEWLINE) {
+        this.#line++;
+        this.#lineStart = this.#position + i + 1;
+      }
       if (this.#collecting) this.#inside(byte, i, chunk, found);
       else this.#between(byte, i, found);
     }
+    this.#position += chunk.length;
     if (this.#collecting && this.#from >= 0) {
       this.#parts.push(chunk.slice(this.#from));
       this.#held += chunk.length - this.#from;
@@ -114,16 +125,22 @@ export class ElementSplitter {
     this.#depth = container ? 1 : 0;
     this.#from = i;
     this.#startLine = this.#line;
+    this.#startColumn = this.#position + i - this.#lineStart;
+    this.#afterBreak = false;
     this.#afterColon = this.#inKey = this.#wrapperOpen = false;
   }
 
   #inside(byte: number, i: number, chunk: Uint8Array, found: RowRead[]): void {
+    if (this.#afterBreak && !isSpace(byte)) {
+      this.#afterBreak = false;
+      if (this.#resume(byte, i, chunk, found)) return;
+    }
     if (this.#inString) {
       if (this.#inKey && byte !== QUOTE) this.#key += String.fromCharCode(byte);
       if (this.#escaped) this.#escaped = false;
       else if (byte === BACKSLASH) this.#escaped = true;
-      // A raw line break cannot stand in a JSON string: the string is broken, and what follows is read as structure again.
-      else if (byte === QUOTE || byte === NEWLINE) this.#inString = this.#inKey = false;
+      else if (byte === QUOTE) this.#inString = this.#inKey = false;
+      else if (byte === NEWLINE && !this.#scalar) this.#afterBreak = true;
       return;
     }
     if (this.#scalar) {
@@ -158,6 +175,18 @@ export class ElementSplitter {
       if (byte === COLON) this.#afterColon = true;
       else if (byte === COMMA) this.#afterColon = false;
     }
+  }
+
+  /**
+   * A string that runs over a line break was never closed, if the next line begins with a brace in the column where the
+   * element began: the element ends there, or the next one begins. True when it did.
+   */
+  #resume(byte: number, i: number, chunk: Uint8Array, found: RowRead[]): boolean {
+    const sameColumn = this.#position + i - this.#lineStart === this.#startColumn;
+    if (!this.#inString || this.#mode !== 'array' || !sameColumn || (byte !== OPEN_OBJECT && byte !== CLOSE_OBJECT)) return false;
+    found.push(this.#finish(chunk, byte === CLOSE_OBJECT ? i + 1 : i));
+    if (byte === OPEN_OBJECT) this.#begin(byte, i);
+    return true;
   }
 
   #finish(chunk?: Uint8Array, end = 0): RowRead {
