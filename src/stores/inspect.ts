@@ -33,7 +33,7 @@ export async function inspect(target: InspectTarget, trainedTurns?: Record<numbe
 export async function switchTurn(target: InspectTarget, messageIndex: number, trained: boolean): Promise<void> {
   const turns = useInspect.getState().row?.turns ?? [];
   const trainedTurns: Record<number, boolean> = {};
-  for (const turn of turns) if (turn.messageIndex !== null) trainedTurns[turn.messageIndex] = turn.trained;
+  for (const turn of turns) if (turn.messageIndex !== null && turn.role === 'assistant') trainedTurns[turn.messageIndex] = turn.trained;
   trainedTurns[messageIndex] = trained;
   try {
     await request('data.setTrainedTurns', { datasetId: target.datasetId, index: target.index, trainedTurns });

@@ -26,7 +26,7 @@ export const chooseModel = (choice: ModelState['choice']): void => useModel.setS
 
 export const setFolder = (folder: ModelFolder): void => useModel.setState({ choice: 'folder', folder, error: null });
 
-/** Loads what is chosen; a failed or cancelled load leaves no model. */
+/** Loads what is chosen; a failed or cancelled load leaves the model that was there. */
 export async function loadModel(): Promise<void> {
   const { choice, folder } = useModel.getState();
   const source: ModelSource | null = choice === 'builtin' ? { kind: 'builtin' } : folder && { kind: 'folder', ...folder };
@@ -34,7 +34,7 @@ export async function loadModel(): Promise<void> {
   loading?.abort();
   const controller = new AbortController();
   loading = controller;
-  useModel.setState({ status: 'loading', summary: null, progress: null, error: null, startedAt: Date.now() });
+  useModel.setState({ status: 'loading', progress: null, error: null, startedAt: Date.now() });
   try {
     const summary = await request('model.load', { source }, {
       signal: controller.signal,
@@ -44,13 +44,16 @@ export async function loadModel(): Promise<void> {
   } catch (error) {
     if (loading !== controller) return;
     const message = failure(error);
-    useModel.setState({ status: message ? 'failed' : 'idle', summary: null, progress: null, error: message });
+    useModel.setState((s) => ({ status: s.summary ? 'ready' : message ? 'failed' : 'idle', progress: null, error: message }));
   }
 }
 
 export function cancelLoad(): void {
   loading?.abort();
 }
+
+/** The model made room for the one that is being loaded. */
+export const modelUnloaded = (): void => useModel.setState({ summary: null });
 
 /** The worker or the device is gone, and the weights with it. */
 export function modelLost(error: UserMessage): void {

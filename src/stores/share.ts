@@ -3,7 +3,7 @@ import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
 import { decodeShare, hasShare, shareLink } from '../config/shareUrl.ts';
-import { setRecipe, useRecipe } from './recipe.ts';
+import { setRecipe } from './recipe.ts';
 import { goTo, openDialog } from './session.ts';
 
 interface ShareState {
@@ -14,7 +14,7 @@ interface ShareState {
 
 export const useShare = create<ShareState>(() => ({ incoming: null, error: null }));
 
-export const currentLink = (): string => shareLink(location.href, useRecipe.getState().recipe);
+export const linkFor = (recipe: Recipe): string => shareLink(location.href, recipe);
 
 /** Reads a link or fragment and shows what it holds; takes nothing yet. */
 export function readLink(text: string): void {

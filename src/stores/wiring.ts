@@ -6,7 +6,7 @@ import { listDatasets, useData } from './data.ts';
 import { adaptRecipe } from './defaults.ts';
 import { deviceFailed, openDevice, refreshStorage } from './device.ts';
 import { clearExport } from './exporting.ts';
-import { modelLost, useModel } from './model.ts';
+import { modelLost, modelUnloaded, useModel } from './model.ts';
 import { clearPlan, requestPlan } from './plan.ts';
 import { useRecipe } from './recipe.ts';
 import { handleRunEvent, runFailed, runIsLive, useRun } from './run.ts';
@@ -27,6 +27,7 @@ function lost(message: UserMessage): void {
 function handleEvent(event: WorkerEvent): void {
   handleRunEvent(event);
   handleChatEvent(event);
+  if (event.type === 'model.unloaded') modelUnloaded();
   if (event.type === 'device.lost') {
     deviceFailed(event.message);
     lost(event.message);

@@ -2,18 +2,27 @@
 import { usePlotArea, useXAxisScale, useYAxisScale } from 'recharts';
 import type { CurvePoint } from '../../stores/lossSeries.ts';
 
-type Place = (p: CurvePoint) => [x: number, y: number];
+/** Null for what lies outside the axes: Recharts' scales give nothing there. */
+type Place = (p: CurvePoint) => [x: number, y: number] | null;
 
-/** Pixel places of points; null until the chart has laid out its axes. */
+const number = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
+
+/** Pixel places of points; null until the axes are laid out. */
 function usePlace(): Place | null {
   const x = useXAxisScale();
   const y = useYAxisScale();
   if (!x || !y) return null;
-  return (p) => [x(p.step) as number, y(p.value) as number];
+  return (p) => {
+    const at = number(x(p.step));
+    const up = number(y(p.value));
+    return at === null || up === null ? null : [at, up];
+  };
 }
 
-export const pathOf = (points: CurvePoint[], place: Place): string =>
-  points.map((p, i) => { const [x, y] = place(p); return `${i ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`; }).join('');
+const placed = (points: CurvePoint[], place: Place): [x: number, y: number][] => points.flatMap((p) => { const at = place(p); return at ? [at] : []; });
+
+const pathOf = (points: CurvePoint[], place: Place): string =>
+  placed(points, place).map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
 
 export function Curve({ points, colour, width, dashed = false }: { points: CurvePoint[]; colour: string; width: number; dashed?: boolean }) {
   const place = usePlace();
@@ -29,8 +38,11 @@ export function Curve({ points, colour, width, dashed = false }: { points: Curve
 /** All points as one path of dots: a thousand circles would cost more than the rest of the page. */
 export function Dots({ points, colour, radius }: { points: CurvePoint[]; colour: string; radius: number }) {
   const place = usePlace();
-  if (!place || points.length === 0) return null;
-  const d = points.map((p) => { const [x, y] = place(p); return `M${x.toFixed(1)} ${y.toFixed(1)}h0`; }).join('');
+  const area = usePlotArea();
+  if (!place || !area || points.length === 0) return null;
+  // Outliers beyond the axis are left to the table.
+  const inside = placed(points, place).filter(([, y]) => y >= area.y - radius && y <= area.y + area.height + radius);
+  const d = inside.map(([x, y]) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`).join('');
   return <path d={d} fill="none" stroke={colour} strokeWidth={radius * 2} strokeLinecap="round" />;
 }
 
@@ -41,7 +53,9 @@ export function Diamonds({ points, best, colour }: { points: CurvePoint[]; best:
   return (
     <g>
       {points.map((p) => {
-        const [x, y] = place(p);
+        const at = place(p);
+        if (!at) return null;
+        const [x, y] = at;
         return <path key={p.step} d={`M${x} ${y - 4.5}l4.5 4.5-4.5 4.5-4.5-4.5z`} fill={p === best ? colour : 'var(--etude-page)'} stroke={colour} strokeWidth={1.25} />;
       })}
     </g>
@@ -57,10 +71,10 @@ export function EndLabels({ labels }: { labels: EndLabel[] }) {
   const place = usePlace();
   const area = usePlotArea();
   if (!place || !area) return null;
-  const placed = labels.map((label) => { const [x, y] = place(label.point); return { ...label, x, y, textY: y }; }).toSorted((a, b) => a.y - b.y);
-  for (let i = 1; i < placed.length; i++) {
-    const above = placed[i - 1]!;
-    const here = placed[i]!;
+  const shown = labels.flatMap((label) => { const at = place(label.point); return at ? [{ ...label, x: at[0], y: at[1], textY: at[1] }] : []; }).toSorted((a, b) => a.y - b.y);
+  for (let i = 1; i < shown.length; i++) {
+    const above = shown[i - 1]!;
+    const here = shown[i]!;
     const overlap = LINE - (here.textY - above.textY);
     if (overlap > 0 && Math.abs(here.x - above.x) < 90) {
       above.textY -= overlap / 2;
@@ -69,7 +83,7 @@ export function EndLabels({ labels }: { labels: EndLabel[] }) {
   }
   return (
     <g fontSize={11.5} fontWeight={600}>
-      {placed.map((l) => (
+      {shown.map((l) => (
         <g key={l.text}>
           {l.dot && <circle cx={l.x} cy={l.y} r={3.5} fill={l.colour} />}
           <text x={l.x + 10} y={Math.min(area.y + area.height - 2, Math.max(area.y + 9, l.textY + 4))} fill={l.colour} fontWeight={l.bold === false ? 400 : 600}>{l.text}</text>
@@ -83,8 +97,9 @@ export function EndLabels({ labels }: { labels: EndLabel[] }) {
 export function PointLabel({ point, text, colour }: { point: CurvePoint; text: string; colour: string }) {
   const place = usePlace();
   if (!place) return null;
-  const [x, y] = place(point);
-  return <text x={x} y={y - 11} fontSize={11.5} textAnchor="middle" fill={colour}>{text}</text>;
+  const at = place(point);
+  if (!at) return null;
+  return <text x={at[0]} y={at[1] - 11} fontSize={11.5} textAnchor="middle" fill={colour}>{text}</text>;
 }
 
 /** Dotted verticals where an epoch begins. */
@@ -95,8 +110,8 @@ export function EpochLines({ steps }: { steps: { step: number; name: string }[] 
   return (
     <g>
       {steps.map(({ step, name }) => {
-        const at = x(step) as number;
-        return (
+        const at = number(x(step));
+        return at === null ? null : (
           <g key={step}>
             <line x1={at} x2={at} y1={area.y} y2={area.y + area.height} stroke="var(--etude-line-2)" strokeDasharray="2 3" />
             {name && <text x={at + 5} y={area.y + 9} fontSize={11.5} fill="var(--etude-faint)">{name}</text>}
@@ -112,8 +127,8 @@ export function LimitLine({ value }: { value: number }) {
   const y = useYAxisScale();
   const area = usePlotArea();
   if (!y || !area) return null;
-  const at = y(value) as number;
-  if (!(at >= area.y && at <= area.y + area.height)) return null;
+  const at = number(y(value));
+  if (at === null) return null;
   return <line x1={area.x} x2={area.x + area.width} y1={at} y2={at} stroke="var(--etude-aux)" strokeDasharray="4 3" />;
 }
 
@@ -121,6 +136,6 @@ export function Crosshair({ step }: { step: number | null }) {
   const x = useXAxisScale();
   const area = usePlotArea();
   if (!x || !area || step === null) return null;
-  const at = x(step) as number;
-  return <line x1={at} x2={at} y1={area.y} y2={area.y + area.height} stroke="var(--etude-ink)" />;
+  const at = number(x(step));
+  return at === null ? null : <line x1={at} x2={at} y1={area.y} y2={area.y + area.height} stroke="var(--etude-ink)" />;
 }

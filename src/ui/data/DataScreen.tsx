@@ -48,7 +48,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
 function useFacts(dataset: DatasetSummary | null): string {
   const template = useRecipe((s) => s.recipe.data.template);
   if (!dataset) return 'Rows of questions and answers, or whole conversations.';
-  return [datasetTitle(dataset), plural(dataset.rows, 'row'), formatBytes(dataset.bytes), `${SHAPE_NAMES[dataset.mapping.shape]}, rendered as ${TEMPLATE_NAMES[template]}`].join(' · ');
+  return [datasetTitle(dataset), plural(dataset.rows, 'row'), formatBytes(dataset.bytes), `${SHAPE_NAMES[dataset.mapping.shape]}, rendered ${template === 'model' ? 'with' : 'as'} ${TEMPLATE_NAMES[template]}`].join(' · ');
 }
 
 export default function DataScreen() {

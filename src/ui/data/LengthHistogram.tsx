@@ -27,8 +27,9 @@ function Plot({ report, cut, width }: { report: DataReport; cut: number; width: 
   const { bars, width: bucket } = histogramBars(report.histogram, 48);
   const end = bars.length * bucket;
   const showCut = cut < end;
-  const ticks = niceTicks(0, Math.max(1, ...bars.map((b) => b.count)), 4).filter((t) => Number.isInteger(t));
-  const top = ticks.at(-1) ?? 1;
+  const most = Math.max(1, ...bars.map((b) => b.count));
+  const ticks = niceTicks(0, most, 5).filter((t) => Number.isInteger(t) && t <= most);
+  const top = most * 1.04;
   const x = (tokens: number) => (tokens / end) * width;
   const y = (count: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - count / top);
   const labelX = Math.min(Math.max(x(cut), 34), width - 34);

@@ -1,22 +1,23 @@
 /** Datasets kept in this browser, with their size; each can be used again or deleted. */
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { deleteDataset, selectDataset, useData } from '../../stores/data.ts';
 import { runIsLive, useRun } from '../../stores/run.ts';
 import type { DatasetSummary } from '../../stores/types.ts';
+import { Dialog } from '../components/Dialog.tsx';
 import { formatBytes, formatDate, plural } from '../format.ts';
 import { datasetTitle } from '../names.ts';
 import classes from './Data.module.css';
 
 function ConfirmDelete({ dataset, onClose }: { dataset: DatasetSummary; onClose: () => void }) {
   return (
-    <Modal opened onClose={onClose} title={`Delete ${datasetTitle(dataset)}?`} size={440} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={onClose} title={`Delete ${datasetTitle(dataset)}?`} size={440}>
       <p>{plural(dataset.rows, 'row')}, {formatBytes(dataset.bytes)}, leave this browser. Your file stays where it is. Runs trained on it cannot be resumed.</p>
       <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8, marginTop: 16 }}>
         <Button onClick={onClose}>Keep</Button>
         <Button className="danger" onClick={() => { onClose(); void deleteDataset(dataset.id); }} data-testid="confirm-delete">Delete {plural(dataset.rows, 'row')}</Button>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

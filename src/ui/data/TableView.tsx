@@ -1,7 +1,7 @@
 /** All rows, a million of them if need be: pages are fetched as they scroll into view. A row opens in the inspector. */
 import { useMediaQuery } from '@mantine/hooks';
 import { observeElementOffset, useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useReducer, useRef } from 'react';
+import { useEffect, useMemo, useReducer, useRef } from 'react';
 import { clearFilter, inspectRow, useData } from '../../stores/data.ts';
 import { RowsCache } from '../../stores/rowsCache.ts';
 import type { DatasetSummary } from '../../stores/types.ts';
@@ -16,10 +16,9 @@ function Row({ cache, index, top }: RowProps) {
   const row = cache.get(index);
   return (
     <button
-      type="button" className={classes.tableRow} style={{ transform: `translateY(${top}px)` }} onClick={() => inspectRow(index)}
-      aria-label={`Row ${index + 1}: ${row?.prompt ?? 'loading'}`} data-row={index}
+      type="button" className={classes.tableRow} style={{ transform: `translateY(${top}px)` }} onClick={() => inspectRow(index)} data-row={index}
     >
-      <span className={classes.number}>{formatWhole(index + 1)}</span>
+      <span className={classes.number}><span className="hidden">Row </span>{formatWhole(index + 1)}</span>
       <span>{row ? row.prompt : <span className={classes.bar} />}</span>
       {row?.problem ? <span className={classes.problem}>{row.problem}</span> : <span>{row ? row.answer : <span className={classes.bar} />}</span>}
     </button>
@@ -32,7 +31,7 @@ export function TableView({ dataset }: { dataset: DatasetSummary }) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const cache = useMemo(() => new RowsCache(dataset.id, redraw), [dataset.id, version]);
   const box = useRef<HTMLDivElement>(null);
-  const rowHeight = (useMediaQuery('(max-width: 639px)') ?? false) ? 56 : 36;
+  const rowHeight = (useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false) ? 56 : 36;
   const count = filter ? filter.rows.length : dataset.rows;
   const list = tallList(count, rowHeight, box.current?.clientHeight ?? 600);
 
@@ -45,6 +44,7 @@ export function TableView({ dataset }: { dataset: DatasetSummary }) {
     observeElementOffset: (instance, report) => observeElementOffset(instance, (offset, scrolling) => report(offset * list.ratio, scrolling)),
     scrollToFn: (offset) => { if (box.current) box.current.scrollTop = offset / list.ratio; },
   });
+  useEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
   const scrollTop = (virtualizer.scrollOffset ?? 0) / list.ratio;
 
   return (

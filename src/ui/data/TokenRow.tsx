@@ -17,7 +17,9 @@ interface TokenRowProps {
 /** More than this would make the page slow to lay out; the rest is one click away. */
 const SHOWN = 1500;
 
-const Token = memo(function Token({ placed, active, id }: { placed: PlacedToken; active: boolean; id: string }) {
+interface TokenProps { placed: PlacedToken; active: boolean; id: string; last: boolean }
+
+const Token = memo(function Token({ placed, active, id, last }: TokenProps) {
   const { token, position } = placed;
   const words = `${token.text.trim() || shownText(token.text)}, id ${token.id}, ${token.cut ? 'cut off' : token.trained ? 'trained' : 'ignored'}`;
   return (
@@ -28,7 +30,7 @@ const Token = memo(function Token({ placed, active, id }: { placed: PlacedToken;
       >
         {shownText(token.text)}
       </span>
-      {Array.from({ length: lineBreaks(token.text) }, (_, i) => <br key={i} />)}
+      {!last && Array.from({ length: lineBreaks(token.text) }, (_, i) => <br key={i} />)}
     </>
   );
 });
@@ -76,7 +78,7 @@ export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps
         {words.map((word) => (
           <Fragment key={word[0]!.position}>
             <span className={classes.word} role="presentation">
-              {word.map((placed) => <Token key={placed.position} placed={placed} id={`${id}-${placed.position}`} active={mine?.position === placed.position} />)}
+              {word.map((placed) => <Token key={placed.position} placed={placed} id={`${id}-${placed.position}`} active={mine?.position === placed.position} last={placed.position === last} />)}
             </span>
             {/* A break opportunity between words, and nowhere else. */}
             <wbr />

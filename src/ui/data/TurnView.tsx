@@ -18,14 +18,16 @@ interface TurnViewProps {
 export function TurnView({ turn, start, reading, onRead, onSwitch }: TurnViewProps) {
   const trained = turn.tokens.filter((t) => t.trained && !t.cut).length;
   const added = turn.messageIndex === null;
+  // Only what the model should learn to say can be trained.
+  const fixed = added || turn.role !== 'assistant';
   const count = trained > 0 ? `${formatWhole(trained)} of ${formatWhole(turn.tokens.length)} trained` : plural(turn.tokens.length, 'token');
   return (
     <li className={classes.turn} data-turn={turn.role}>
       <div className={classes.about}>
-        <h3>{turn.role}</h3>
+        <h2>{turn.role}</h2>
         <p className="caption">{count}</p>
         <Switch
-          size="xs" checked={turn.trained} disabled={added} label={turn.trained ? 'Trained' : 'Ignored'} aria-label={`${turn.role} turn is trained`}
+          size="xs" checked={turn.trained} disabled={fixed} label={turn.trained ? 'Trained' : 'Ignored'} aria-label={`${turn.role} turn is trained`}
           className={classes.switch} role="switch"
           onChange={(e) => { if (turn.messageIndex !== null) onSwitch(turn.messageIndex, e.currentTarget.checked); }}
         />

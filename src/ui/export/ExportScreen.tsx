@@ -1,10 +1,13 @@
 /** Step 6: the files, each with its check; the zip; three lines that load it. */
 import { Button } from '@mantine/core';
 import { useEffect } from 'react';
+import { loadSnippet } from '../../config/loadSnippet.ts';
 import { buildExport, useExport } from '../../stores/exporting.ts';
 import { useModel } from '../../stores/model.ts';
+import { useRecipe } from '../../stores/recipe.ts';
 import { useRun } from '../../stores/run.ts';
-import { goTo, openDialog } from '../../stores/session.ts';
+import { goTo } from '../../stores/session.ts';
+import { linkFor } from '../../stores/share.ts';
 import { useTuned } from '../../stores/tuned.ts';
 import type { ExportResult } from '../../stores/types.ts';
 import { EmptyState } from '../components/EmptyState.tsx';
@@ -16,7 +19,7 @@ import { formatBytes, formatWhole } from '../format.ts';
 import { IconCopy, IconDownload } from '../icons.ts';
 import { FileChecks } from './FileChecks.tsx';
 import classes from './Export.module.css';
-import { pythonLines } from './python.ts';
+import { baseFolder, folderOf } from './python.ts';
 
 function download(result: ExportResult): void {
   const url = URL.createObjectURL(result.zip);
@@ -31,26 +34,35 @@ function download(result: ExportResult): void {
 /** Strings in the accent, as a person reading code expects. */
 const Coloured = ({ line }: { line: string }) => {
   const parts = line.split(/("[^"]*")/);
-  return <>{parts.map((part) => (part.startsWith('"') ? <span key={part} className={classes.string}>{part}</span> : part))}</>;
+  // oxlint-disable-next-line react/no-array-index-key -- the parts of a line never move
+  return <>{parts.map((part, i) => (part.startsWith('"') ? <span key={i} className={classes.string}>{part}</span> : part))}</>;
 };
 
 function UseInPython({ result }: { result: ExportResult }) {
   const model = useModel((s) => s.summary);
   const [copied, copy] = useCopied();
   if (!model) return null;
-  const imports = 'from transformers import AutoModelForCausalLM, AutoTokenizer\nfrom peft import PeftModel\n';
-  const lines = pythonLines(model, result.fileName);
+  const lines = loadSnippet(baseFolder(model), `./${folderOf(result.fileName)}`).split('\n');
   return (
     <section className={classes.python}>
       <div className={classes.pythonHead}>
         <h2>Use it in Python</h2>
-        <Button size="xs" variant="subtle" leftSection={<IconCopy size={16} stroke={1.75} />} onClick={() => copy(`${imports}\n${lines.join('\n')}\n`)}>{copied ? 'Copied' : 'Copy'}</Button>
+        <Button size="xs" variant="subtle" leftSection={<IconCopy size={16} stroke={1.75} />} onClick={() => copy(`${lines.join('\n')}\n`)}>{copied ? 'Copied' : 'Copy'}</Button>
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- scrolls sideways, so it must take the keyboard */}
       <pre className={classes.code} tabIndex={0} role="region" aria-label="Python lines"><code>{lines.map((line) => <span key={line}><Coloured line={line} />{'\n'}</span>)}</code></pre>
       {model.source !== 'hub' && <p className="caption">{model.source === 'builtin' ? 'The base model is the folder builtin/model of this site; the README in the zip says how to get it.' : 'The first name is the folder of your base model.'}</p>}
     </section>
   );
+}
+
+/** The link to the recipe behind the adapter, which may not be the one under the hand. */
+function CopyLink() {
+  const run = useRun((s) => s.run);
+  const tuned = useTuned((s) => s.tuned);
+  const recipe = useRecipe((s) => s.recipe);
+  const [copied, copy] = useCopied();
+  return <Button onClick={() => copy(linkFor(run && run.id === tuned?.runId ? run.recipe : recipe))} data-testid="copy-link">{copied ? 'Link copied' : 'Copy link'}</Button>;
 }
 
 function Empty() {
@@ -79,7 +91,7 @@ export default function ExportScreen() {
         title="Export" facts={`${from} Each file is read back and compared before you get it.`.trim()}
         reason={result && !result.ok ? 'A check has failed, so there is no download' : null}
         actions={tuned && <>
-          <Button onClick={() => openDialog('share')}>Copy link</Button>
+          <CopyLink />
           <Button variant="filled" leftSection={<IconDownload size={16} stroke={1.75} />} disabled={!result?.ok} onClick={() => result && download(result)} data-testid="download-zip">
             {result ? `Download zip, ${formatBytes(result.zip.size)}` : 'Download zip'}
           </Button>

@@ -51,7 +51,7 @@ export function ChooseData({ next }: { next: boolean }) {
       <Radio.Group value={choice} onChange={setChoice} aria-label="Data">
         <Choice
           value="builtin" name={BUILTIN_DATA.title} side={formatBytes(BUILTIN_DATA.bytes)}
-          about={`${plural(BUILTIN_DATA.rows, 'question')}, each answered in one sentence`}
+          about={`${plural(BUILTIN_DATA.rows, 'question')} answered in one sentence`}
         />
         {stored.map((d) => (
           <Choice key={d.id} value={d.id} name={datasetTitle(d)} side={formatBytes(d.bytes)} about={`${plural(d.rows, 'row')} · ${SHAPE_NAMES[d.mapping.shape]} · ${formatDate(d.createdAt)}`} />

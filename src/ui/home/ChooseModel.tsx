@@ -19,8 +19,7 @@ function ModelFacts({ model }: { model: ModelSummary }) {
   const template = model.hasChatTemplate ? 'its own chat template' : `none of its own; ${model.knownTemplates.map((t) => TEMPLATE_NAMES[t]).join(', ') || 'plain text'}`;
   return (
     <dl className={classes.facts} data-testid="model-facts">
-      <div><dt>In memory</dt><dd>{modelTitle(model)}, {formatCountShort(model.parameters)} parameters</dd></div>
-      <div><dt>Architecture</dt><dd>{model.architecture.replace('ForCausalLM', '')}, {model.numHiddenLayers} layers of {formatCount(model.hiddenSize)}</dd></div>
+      <div><dt>Loaded</dt><dd>{modelTitle(model)}, {model.architecture.replace('ForCausalLM', '')}, {formatCountShort(model.parameters)}</dd></div>
       <div><dt>Weights</dt><dd>{formatBytes(model.weightBytes)}, {model.dtype}{model.tiedEmbeddings ? ', tied embeddings' : ''}</dd></div>
       <div><dt>Template</dt><dd>{template}</dd></div>
       <div><dt>Context</dt><dd>{formatCount(model.maxPositionEmbeddings)} tokens</dd></div>
@@ -62,7 +61,7 @@ export function ChooseModel({ next }: { next: boolean }) {
         />
       </Radio.Group>
       {choice === 'folder' && folder && <button type="button" className={`link ${classes.more}`} onClick={pick}>Choose another folder</button>}
-      <p className={`caption ${classes.more}`}>Drop a model folder anywhere on this page. Download from the Hugging Face hub comes in a later version.</p>
+      {!summary && <p className={`caption ${classes.more}`}>Drop a model folder anywhere on this page. Download from the Hugging Face hub comes in a later version.</p>}
       <input
         ref={picker} type="file" hidden multiple {...{ webkitdirectory: '' }} aria-label="Model folder" data-testid="model-folder-input"
         onChange={(e) => {

@@ -51,7 +51,7 @@ function List({ runs }: { runs: RunSummary[] }) {
 
 export default function RunsScreen() {
   const { runs, error } = useRuns();
-  useEffect(() => void refreshRuns(), []);
+  useEffect(() => { void refreshRuns(); }, []);
   return (
     <>
       <ScreenHead title="Runs" facts={runs?.length ? `${plural(runs.length, 'run')} in this browser, newest first.` : 'Runs stay in this browser.'} />

@@ -1,9 +1,10 @@
 /** A recipe someone sent: what it would set, what was refused. Takes it only when asked, and never starts anything. */
-import { Button, Modal, Textarea } from '@mantine/core';
+import { Button, Textarea } from '@mantine/core';
 import { useState } from 'react';
 import { defaultRecipe, type Recipe } from '../../config/recipe.ts';
 import { closeDialog } from '../../stores/session.ts';
 import { forgetLink, readLink, takeIncoming, useShare } from '../../stores/share.ts';
+import { Dialog } from '../components/Dialog.tsx';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { Note } from '../components/Note.tsx';
 import { plural } from '../format.ts';
@@ -67,10 +68,8 @@ function Incoming({ recipe, refused }: { recipe: Recipe; refused: string[] }) {
 export default function OpenSharedDialog() {
   const { incoming } = useShare();
   return (
-    <Modal
-      opened onClose={() => { forgetLink(); closeDialog(); }} title="Open a shared recipe" size={560} closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Dialog onClose={() => { forgetLink(); closeDialog(); }} title="Open a shared recipe" size={560}>
       {incoming ? <Incoming {...incoming} /> : <PasteLink />}
-    </Modal>
+    </Dialog>
   );
 }

@@ -6,6 +6,7 @@ import classes from './App.module.css';
 import { DropLayer } from './DropLayer.tsx';
 import { Notices } from './Notices.tsx';
 import { Rail } from './Rail.tsx';
+import { ScreenBoundary } from './ScreenBoundary.tsx';
 import { ShortcutsDialog } from './ShortcutsDialog.tsx';
 import { TopBar } from './TopBar.tsx';
 import { useDocumentTitle } from './useDocumentTitle.ts';
@@ -46,7 +47,7 @@ export function App() {
   const place = useSession((s) => s.place);
   useGlobalShortcuts();
   useDocumentTitle();
-  useEffect(() => window.scrollTo(0, 0), [place]);
+  useEffect(() => { window.scrollTo(0, 0); }, [place]);
   const Screen = SCREENS[place];
   return (
     <>
@@ -58,7 +59,7 @@ export function App() {
           <div className={classes.content}>
             <DropLayer />
             <Notices />
-            <Suspense fallback={null}><Screen /></Suspense>
+            <ScreenBoundary key={place}><Suspense fallback={null}><Screen /></Suspense></ScreenBoundary>
           </div>
         </main>
       </div>

@@ -35,7 +35,7 @@ function RailLink({ to, line, mark, narrow }: RailLinkProps) {
 export function Rail() {
   const states = useStepStates();
   const runs = useRuns((s) => s.runs);
-  const narrow = useMediaQuery('(min-width: 640px) and (max-width: 999px)') ?? false;
+  const narrow = useMediaQuery('(min-width: 640px) and (max-width: 999px)', false, { getInitialValueInEffect: false }) ?? false;
   return (
     <nav className={classes.rail} aria-label="Steps">
       <ol className={classes.steps}>

@@ -1,5 +1,6 @@
 /** The list of keys, and the switch that turns the single ones off. */
-import { Kbd, Modal, Switch } from '@mantine/core';
+import { Kbd, Switch } from '@mantine/core';
+import { Dialog } from '../components/Dialog.tsx';
 import { closeDialog, setSingleKeys, useSession } from '../../stores/session.ts';
 import classes from './Dialogs.module.css';
 
@@ -19,8 +20,9 @@ const KEYS: [keys: string[], what: string][] = [
 export function ShortcutsDialog() {
   const open = useSession((s) => s.dialog === 'shortcuts');
   const singleKeys = useSession((s) => s.singleKeys);
+  if (!open) return null;
   return (
-    <Modal opened={open} onClose={closeDialog} title="Keyboard" size={460} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Dialog onClose={closeDialog} title="Keyboard" size={460}>
       <dl className={classes.keys}>
         {KEYS.map(([keys, what]) => (
           <div key={what}>
@@ -33,6 +35,6 @@ export function ShortcutsDialog() {
         mt={16} label="Single-letter keys" description="Off in fields at all times." checked={singleKeys}
         onChange={(e) => setSingleKeys(e.currentTarget.checked)}
       />
-    </Modal>
+    </Dialog>
   );
 }

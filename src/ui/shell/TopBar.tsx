@@ -2,7 +2,7 @@
 import { ActionIcon, Button, Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { goTo, openDialog } from '../../stores/session.ts';
 import { Logo } from '../components/Logo.tsx';
-import { IconLink, IconMenu2, IconMoon, IconSun } from '../icons.ts';
+import { IconLink, IconMenu2, IconSun } from '../icons.ts';
 import { DeviceChip } from './DeviceChip.tsx';
 import classes from './TopBar.module.css';
 
@@ -10,10 +10,9 @@ function SchemeButton() {
   const scheme = useComputedColorScheme('light');
   const { setColorScheme } = useMantineColorScheme();
   const next = scheme === 'dark' ? 'light' : 'dark';
-  const Icon = scheme === 'dark' ? IconMoon : IconSun;
   return (
     <ActionIcon variant="subtle" className={classes.icon} aria-label={`Switch to ${next}`} title={`Switch to ${next}`} onClick={() => setColorScheme(next)}>
-      <Icon size={18} stroke={1.75} />
+      <IconSun size={18} stroke={1.75} />
     </ActionIcon>
   );
 }

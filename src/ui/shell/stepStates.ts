@@ -2,7 +2,7 @@
 import type { Mark } from '../components/StepMark.tsx';
 import type { Place, Step } from '../../stores/session.ts';
 import type { RunStatus } from '../../stores/types.ts';
-import { formatCount, formatDuration, formatPercent, plural } from '../format.ts';
+import { formatClock, formatCount, formatDuration, formatPercent, plural } from '../format.ts';
 
 export interface StepFacts {
   place: Place;
@@ -47,7 +47,7 @@ function trainState({ run, tuned, model, data }: StepFacts): StepState {
   const share = run.totalSteps ? run.step / run.totalSteps : 0;
   switch (run.status) {
     case 'starting': return { mark: 'arc', line: 'Starting', share: 0.02 };
-    case 'running': return { mark: 'arc', line: run.left === null ? of : `${of} · ${formatDuration(run.left)} left`, share };
+    case 'running': return { mark: 'arc', line: run.left === null ? of : `${of} · ${run.left < 60 ? formatDuration(run.left) : formatClock(run.left)} left`, share };
     case 'paused': return { mark: 'arc', line: `${of} · paused`, share };
     case 'failed': return { mark: 'triangle', line: `Stopped by an error at ${formatCount(run.step)}` };
     case 'interrupted': return { mark: 'triangle', line: `Interrupted at ${formatCount(run.step)}` };

@@ -45,6 +45,8 @@ export const theme = createTheme({
     TextInput: { defaultProps: { size: 'sm' } },
     NumberInput: { defaultProps: { size: 'sm', hideControls: true } },
     Select: { defaultProps: { size: 'sm', checkIconPosition: 'right', comboboxProps: { shadow: 'sm' } } },
+    Checkbox: { defaultProps: { radius: 'xs' } },
+    Switch: { defaultProps: { withThumbIndicator: false } },
     SegmentedControl: { defaultProps: { size: 'sm', transitionDuration: 0 } },
     Alert: { defaultProps: { variant: 'light', radius: 'md' } },
     Table: { defaultProps: { verticalSpacing: 8, horizontalSpacing: 0 } },
@@ -54,9 +56,6 @@ export const theme = createTheme({
     Progress: { defaultProps: { size: 4 } },
     Card: { defaultProps: { withBorder: true, radius: 'lg', shadow: undefined } },
     Anchor: { defaultProps: { underline: 'always' } },
-    // Locking the scroll would inject a <style> element, which the Content-Security-Policy refuses.
-    Modal: { defaultProps: { transitionProps: { duration: 120 }, lockScroll: false } },
-    Drawer: { defaultProps: { transitionProps: { duration: 120 }, lockScroll: false } },
   },
 });
 
@@ -80,6 +79,8 @@ const mantineVariables = (p: Palette): Record<string, string> => ({
   '--mantine-color-petrol-light-color': p.onTint,
   '--mantine-color-petrol-filled-hover': p.accentHover,
   '--mantine-primary-color-filled-hover': p.accentHover,
+  '--mantine-primary-color-contrast': p.onAccent,
+  '--mantine-color-petrol-contrast': p.onAccent,
   '--table-border-color': p.hairline,
   ...etudeVariables(p),
 });

@@ -61,7 +61,7 @@ function tableOf({ loss, evals }: RunCharts): TableData {
 
 export function LossChart({ charts, totalSteps, step, stepsPerEpoch, height = 268 }: LossChartProps) {
   const { loss, evals } = charts;
-  const phone = useMediaQuery('(max-width: 639px)') ?? false;
+  const phone = useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false;
   const drawn = useMemo(() => ({ raw: rawPoints(loss), smooth: smoothPoints(loss) }), [loss]);
   const yTicks = useMemo(() => niceTicks(...lossRange(loss, evals), 6), [loss, evals]);
   const decimals = Math.max(2, tickDecimals(yTicks));

@@ -1,0 +1,258 @@
+/**
+ * A worker that answers the protocol with plausible data, for looking at the interface and for tests of the stores.
+ * Lives here only: nothing in src/ or in the build knows it. It has no engine and no tokenizer, and claims none.
+ */
+import type { UserMessage } from '../../src/config/errors.ts';
+import type { WorkerLike } from '../../src/worker/client.ts';
+import type {
+  DatasetSummary, DataReport, DeviceInfo, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
+} from '../../src/worker/protocol.ts';
+import { fakeLoss, fakeRun } from './fakeRuns.ts';
+
+export interface FakeOptions {
+  /** Milliseconds between two training steps. */
+  stepMs?: number;
+  /** Delay of every answer. */
+  delay?: number;
+  device?: Partial<DeviceInfo> | UserMessage;
+  runs?: RunDetail[];
+  datasets?: DatasetSummary[];
+  rows?: number;
+  /** Requests that fail, by name. */
+  fail?: Partial<Record<RequestName, UserMessage>>;
+  findings?: DataReport['findings'];
+  totalSteps?: number;
+}
+
+const DEVICE: DeviceInfo = {
+  vendor: 'apple', architecture: 'metal-3', description: 'Apple GPU', software: false, f16: true, subgroups: true,
+  maxBufferSize: 4e9, maxBindingSize: 4e9, gflops: null,
+};
+
+const MODEL: ModelSummary = {
+  source: 'builtin', name: 'builtin', architecture: 'LlamaForCausalLM', parameters: 1_049_728, weightBytes: 2_099_456, dtype: 'f16',
+  tiedEmbeddings: true, hiddenSize: 128, numHiddenLayers: 4, vocabSize: 2048, maxPositionEmbeddings: 256, hasChatTemplate: true, knownTemplates: ['chatml'],
+};
+
+const PAIRS = [
+  ['Name three decomposers in a forest ecosystem', '1. Fungi\n2. Bacteria\n3. Earthworms\n\nThese organisms play an essential role in breaking down dead plant and animal matter, releasing nutrients back into the soil for other organisms to use.'],
+  ['What is the capital of Norway?', 'The capital of Norway is Oslo.'],
+  ['Explain the term "network latency" in one sentence.', 'Network latency is the time it takes for data to travel from its source to its destination across a network.'],
+  ['Give the chemical symbol of iron.', 'The chemical symbol for iron is Fe.'],
+] as const;
+
+const pairOf = (index: number) => PAIRS[index % PAIRS.length]!;
+
+/** Splits like a byte-pair tokenizer would: a space belongs to the word after it. */
+function fakeTokens(text: string, trained: boolean): InspectedToken[] {
+  return (text.match(/ ?[A-Za-z]+| ?[0-9]+|\n| ?[^\sA-Za-z0-9]+|\s+/g) ?? []).map((piece) => ({
+    id: [...piece].reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 49_152, 7), text: piece, trained, special: false, cut: false,
+  }));
+}
+
+const special = (text: string, trained = false): InspectedToken => ({ id: text.includes('start') ? 1 : 2, text, trained, special: true, cut: false });
+
+function inspected(index: number, maxLength: number, trainedTurns: Record<number, boolean>): InspectedRow {
+  const [prompt, answer] = pairOf(index);
+  const on = trainedTurns[1] ?? true;
+  const turns: InspectedRow['turns'] = [
+    { role: 'system', messageIndex: null, trained: false, tokens: [special('<|im_start|>'), ...fakeTokens('system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face', false), special('<|im_end|>'), ...fakeTokens('\n', false)] },
+    { role: 'user', messageIndex: 0, trained: false, tokens: [special('<|im_start|>'), ...fakeTokens(`user\n${prompt}`, false), special('<|im_end|>'), ...fakeTokens('\n', false)] },
+    { role: 'assistant', messageIndex: 1, trained: on, tokens: [special('<|im_start|>'), ...fakeTokens('assistant\n', false), ...fakeTokens(answer, on), special('<|im_end|>', on), ...fakeTokens('\n', false)] },
+  ];
+  const all = turns.flatMap((t) => t.tokens);
+  all.forEach((t, i) => { if (i >= maxLength) { t.cut = true; t.trained = false; } });
+  return { index, line: index + 1, totalTokens: all.length, trainedTokens: all.filter((t) => t.trained).length, keptTokens: Math.min(all.length, maxLength), turns };
+}
+
+const FINDINGS: DataReport['findings'] = [
+  { kind: 'injected-text', severity: 'warning', title: 'System turn added', detail: 'The template inserts “You are a helpful AI assistant named SmolLM”.', count: 999, rows: [] },
+  { kind: 'cut', severity: 'warning', title: 'Answer cut off', detail: 'Longer than 512 tokens, so these answers have no end. 4 lose the whole answer and are left out.', count: 41, rows: Array.from({ length: 41 }, (_, i) => i * 20 + 3) },
+  { kind: 'duplicate', severity: 'warning', title: 'Same prompt twice', detail: 'Kept together, so none leaks from training into validation.', count: 17, rows: [0, 4, 8, 12] },
+];
+
+const HISTOGRAM = [0, 0, 98, 160, 88, 58, 54, 33, 46, 46, 29, 30, 34, 22, 27, 28, 26, 27, 30, 20, 28, 28, 30, 24, 26, 14, 12, 11, 5, 6, 7, 5, 3, 3, 4];
+
+export class FakeWorker implements WorkerLike {
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  onmessageerror: ((event: MessageEvent) => void) | null = null;
+  onerror: ((event: ErrorEvent) => void) | null = null;
+  readonly received: ToWorker[] = [];
+  readonly #o: FakeOptions;
+  readonly #runs: RunDetail[];
+  #datasets: DatasetSummary[];
+  #training: { run: RunDetail; paused: boolean; stopped: boolean } | null = null;
+  #stopped = new Set<string>();
+  #cancelled = new Set<number>();
+
+  constructor(options: FakeOptions = {}) {
+    this.#o = options;
+    this.#runs = options.runs ?? [];
+    this.#datasets = options.datasets ?? [];
+  }
+
+  terminate(): void { this.onmessage = null; }
+
+  postMessage(message: ToWorker): void {
+    this.received.push(message);
+    void this.#answer(message);
+  }
+
+  #post(data: FromWorker): void { this.onmessage?.({ data } as MessageEvent); }
+  emit(event: WorkerEvent): void { this.#post({ kind: 'event', event }); }
+  wait(ms: number): Promise<void> { return new Promise((done) => setTimeout(done, ms)); }
+
+  async #answer({ id, name, args }: ToWorker): Promise<void> {
+    if (this.#o.delay) await this.wait(this.#o.delay);
+    const failure = this.#o.fail?.[name];
+    if (failure) return this.#post({ kind: 'error', id, error: failure });
+    try {
+      const handler = this.#handlers[name] as (args: unknown, id: number) => unknown;
+      const result = await handler(args, id);
+      if (!this.#cancelled.has(id)) this.#post({ kind: 'result', id, result });
+    } catch (error) {
+      this.#post({ kind: 'error', id, error: (error as { userMessage?: UserMessage }).userMessage ?? { code: 'fake', what: String(error) } });
+    }
+  }
+
+  #dataset(name: string, source: 'builtin' | 'file', rows: number, bytes: number): DatasetSummary {
+    return {
+      id: `${source}-${name}`, name, source, bytes, rows, skipped: 0, skippedLines: [], mapping: { shape: 'alpaca', instruction: 'instruction', input: 'input', output: 'output' },
+      detectedBecause: 'All of the first 100 rows have instruction and output, so they are read as Alpaca.', fields: ['instruction', 'input', 'output'], createdAt: Date.now(),
+    };
+  }
+
+  async #train(run: RunDetail): Promise<RunDetail> {
+    const total = run.totalSteps;
+    const training = { run, paused: false, stopped: false };
+    this.#training = training;
+    run.status = 'running';
+    this.emit({ type: 'train.started', run });
+    const startedAt = Date.now();
+    for (let step = run.step + 1; step <= total && !training.stopped; step++) {
+      await this.wait(this.#o.stepMs ?? 30);
+      while (training.paused && !training.stopped) await this.wait(20);
+      const metrics = fakeLoss(step, total);
+      run.metrics.push(metrics);
+      run.step = step;
+      const elapsed = (Date.now() - startedAt) / 1000;
+      this.emit({ type: 'train.step', runId: run.id, metrics, totalSteps: total, elapsedSeconds: elapsed, secondsLeft: ((total - step) * elapsed) / step });
+      if (step === 1 || step % 40 === 0) {
+        PAIRS.slice(0, 3).forEach(([prompt, answer], i) => this.emit({ type: 'train.answer', runId: run.id, answer: { step: step === 1 ? 0 : step, promptIndex: i, prompt, answer: step === 1 ? `${prompt} ${prompt}` : answer } }));
+      }
+      run.finalLoss = metrics.loss;
+    }
+    run.status = training.stopped ? 'stopped' : 'finished';
+    run.seconds = (Date.now() - startedAt) / 1000;
+    this.#training = null;
+    this.emit({ type: 'train.status', runId: run.id, status: run.status });
+    return run;
+  }
+
+  readonly #run = (id: string): RunDetail => this.#runs.find((r) => r.id === id)!;
+
+  readonly #handlers: { [N in RequestName]: (args: Requests[N]['args'], id: number) => Promise<Requests[N]['result']> | Requests[N]['result'] } = {
+    'device.open': ({ measure }) => {
+      const d = this.#o.device;
+      // oxlint-disable-next-line no-throw-literal -- carried to the page as the error of the request
+      if (d && 'code' in d) throw { userMessage: d };
+      return { ...DEVICE, gflops: measure ? 1840 : null, ...d } as DeviceInfo;
+    },
+    'model.load': async ({ source }, id) => {
+      for (let i = 1; i <= 4; i++) {
+        await this.wait(this.#o.delay ?? 10);
+        this.emit({ type: 'progress', requestId: id, label: '', done: (i * MODEL.weightBytes) / 4, total: MODEL.weightBytes, unit: 'bytes' });
+      }
+      return source.kind === 'builtin' ? MODEL : { ...MODEL, source: 'folder', name: source.name };
+    },
+    'model.unload': () => null,
+    'data.import': async ({ source }, id) => {
+      const rows = source.kind === 'builtin' ? 480 : this.#o.rows ?? 999;
+      for (let i = 1; i <= 4; i++) {
+        await this.wait(this.#o.delay ?? 10);
+        this.emit({ type: 'progress', requestId: id, label: '', done: (i * rows) / 4, total: null, unit: 'rows' });
+      }
+      const made = source.kind === 'builtin' ? this.#dataset('builtin', 'builtin', rows, 61_231) : this.#dataset(source.file.name, 'file', rows, source.file.size || 860_000);
+      this.#datasets = [made, ...this.#datasets.filter((d) => d.id !== made.id)];
+      return made;
+    },
+    'data.list': () => this.#datasets,
+    'data.delete': ({ datasetId }) => { this.#datasets = this.#datasets.filter((d) => d.id !== datasetId); return null; },
+    'data.setMapping': ({ datasetId, mapping }) => {
+      this.#datasets = this.#datasets.map((d) => (d.id === datasetId ? { ...d, mapping } : d));
+      return this.#datasets.find((d) => d.id === datasetId)!;
+    },
+    'data.rows': ({ offset, limit }) => Array.from({ length: limit }, (_, i) => {
+      const [prompt, answer] = pairOf(offset + i);
+      return { index: offset + i, line: offset + i + 1, prompt, answer: answer.replaceAll('\n', ' ') };
+    }),
+    'data.preview': ({ index }) => [{ role: 'user' as const, content: pairOf(index)[0] }, { role: 'assistant' as const, content: pairOf(index)[1] }],
+    'data.inspect': ({ index, maxLength, trainedTurns }) => inspected(index, maxLength, trainedTurns ?? {}),
+    'data.setTrainedTurns': () => null,
+    'data.report': ({ datasetId }) => {
+      const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
+      const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);
+      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
+    },
+    'train.forecast': ({ recipe }) => {
+      const rows = this.#datasets[0]?.rows ?? 480;
+      const steps = Math.ceil((rows * recipe.training.numTrainEpochs) / (recipe.training.perDeviceTrainBatchSize * recipe.training.gradientAccumulationSteps));
+      const adapter = recipe.lora.r * 9728;
+      return {
+        trainingRows: rows, heldOutRows: 0, droppedRows: rows === 480 ? 0 : 4, tokensSeen: 30_552, labelledTokensSeen: 13_802, steps, stepsPerEpoch: Math.ceil(steps / recipe.training.numTrainEpochs), warmupSteps: 6,
+        trainableParameters: adapter, modelParameters: MODEL.parameters, adapterBytes: adapter * 4 + 9000,
+        memory: { weights: 2_099_456, activations: recipe.data.maxLength * 180_000, logits: 4_200_000, adapter: adapter * 16, total: 2_099_456 + recipe.data.maxLength * 180_000 + 4_200_000 + adapter * 16 },
+        seconds: steps * 0.17, measured: true,
+      };
+    },
+    'train.start': ({ recipe, datasetId }) => {
+      const dataset = this.#datasets.find((d) => d.id === datasetId)!;
+      const run = fakeRun({ id: `run-${this.#runs.length + 1}`, recipe, dataset, totalSteps: this.#o.totalSteps ?? 120 });
+      this.#runs.push(run);
+      return this.#train(run);
+    },
+    'train.resume': ({ runId }) => this.#train(this.#run(runId)),
+    'train.pause': () => { if (this.#training) { this.#training.paused = true; this.emit({ type: 'train.status', runId: this.#training.run.id, status: 'paused' }); } return null; },
+    'train.continue': () => { if (this.#training) { this.#training.paused = false; this.emit({ type: 'train.status', runId: this.#training.run.id, status: 'running' }); } return null; },
+    'train.stop': () => { if (this.#training) this.#training.stopped = true; return null; },
+    'runs.list': () => this.#runs,
+    'runs.get': ({ runId }) => this.#run(runId),
+    'runs.rename': ({ runId, name }) => { const run = this.#run(runId); run.name = name; return { ...run }; },
+    'runs.delete': ({ runId }) => { this.#runs.splice(this.#runs.findIndex((r) => r.id === runId), 1); return null; },
+    'runs.open': ({ runId }) => this.#run(runId),
+    'chat.generate': async ({ streamId, which, messages }) => {
+      const prompt = messages[0]!.content;
+      const answer = which === 'tuned' ? PAIRS.find(([p]) => p === prompt)?.[1] ?? 'The capital of Norway is Oslo.' : `${prompt} ${PAIRS[1][0]} ${PAIRS[3][0]} `.repeat(6);
+      let text = '';
+      let tokens = 0;
+      for (const piece of answer.match(/\s?\S+/g) ?? []) {
+        await this.wait(this.#o.stepMs ?? 25);
+        if (this.#stopped.delete(streamId)) return { text, tokens, tokensPerSecond: 24.6, stoppedBy: 'user' };
+        text += piece;
+        tokens++;
+        this.emit({ type: 'chat.token', streamId, text: piece });
+      }
+      return { text, tokens, tokensPerSecond: 22.9, stoppedBy: which === 'tuned' ? 'eos' : 'length' };
+    },
+    'chat.stop': ({ streamId }) => { this.#stopped.add(streamId); return null; },
+    'chat.heldOutPrompts': ({ limit }) => PAIRS.slice(0, limit).map(([prompt, reference], i) => ({ index: datasetIndex(i), prompt, reference })),
+    'export.build': async () => {
+      await this.wait(100);
+      return {
+        zip: new Blob([new Uint8Array(331_000)]), fileName: 'etude-builtin-r8.zip', ok: true,
+        checks: [
+          { file: 'adapter_model.safetensors', bytes: 319_488, ok: true, detail: 'Same logits as the model you tried: 56 tensors read back, largest difference 0 on 8 rows' },
+          { file: 'adapter_config.json', bytes: 740, ok: true, detail: 'Scale and modules agree with the tensors: alpha / r = 2.00, 7 of 7 target modules found' },
+          { file: 'recipe.json', bytes: 1_204, ok: true, detail: 'Opens here and gives the same run: 31 settings, none changed' },
+          { file: 'metrics.jsonl', bytes: 21_500, ok: true, detail: 'Every logged step: 120 lines' },
+          { file: 'README.md', bytes: 1_996, ok: true, detail: 'Written' },
+        ],
+      };
+    },
+    'adapter.import': ({ name }) => ({ name, r: 8, targetModules: ['q_proj'] }),
+    'storage.info': () => ({ usage: 1.2e9, quota: 39.4e9, persisted: true }),
+    cancel: ({ requestId }) => { this.#cancelled.add(requestId); return null; },
+  };
+}
+
+const datasetIndex = (i: number): number => 235 + i;
