@@ -2,7 +2,7 @@
  * `npm run finetune`: one run without a page. Owns the terminal and the output folder; the core does the rest.
  * Exit code 0 only when an adapter was written and read back.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EtudeError } from '../config/errors.ts';
 import { METRICS } from '../export/adapterZip.ts';
@@ -14,6 +14,16 @@ import { MetricsFile } from './metricsFile.ts';
 import { formatDuration, ProgressBar } from './progress.ts';
 import { recipeFromArguments } from './recipeArgument.ts';
 import type { RunRequest } from './runRequest.ts';
+
+async function checkPath(option: string, path: string | null, kind: 'file' | 'folder'): Promise<void> {
+  if (path === null || path === 'builtin') return;
+  const info = await stat(path).catch(() => null);
+  if (info !== null && (kind === 'file' ? info.isFile() : info.isDirectory())) return;
+  throw new EtudeError({
+    code: 'cli.pathMissing', what: info === null ? `--${option}: there is nothing at ${path}.` : `--${option}: ${path} is not a ${kind}.`,
+    expected: `A ${kind}${option === 'adapter' ? '' : ", or 'builtin'"}.`, nextStep: 'Check the path; it is taken from the folder the command runs in.',
+  });
+}
 
 async function prepareOut(args: FinetuneArgs): Promise<string> {
   const out = resolve(args.out);
@@ -101,6 +111,9 @@ export async function main(words: string[]): Promise<number> {
     console.log(FINETUNE_USAGE);
     return 0;
   }
+  await checkPath('model', args.model, 'folder');
+  await checkPath('data', args.data, 'file');
+  await checkPath('adapter', args.adapter, 'folder');
   const recipe = recipeFromArguments(args);
   const out = await prepareOut(args);
   const request: RunRequest = { model: args.model, data: args.data, adapter: args.adapter, device: args.device, recipe };

@@ -12,9 +12,11 @@ export class MetricsFile {
   /** The last step waits here: its validation loss comes after it. */
   #pending: Line | null = null;
 
+  #begun = false;
+
+  /** Nothing is written before the first step: a run that never began leaves no file. */
   constructor(path: string) {
     this.path = path;
-    writeFileSync(path, '');
   }
 
   step(metrics: StepMetrics): void {
@@ -30,7 +32,10 @@ export class MetricsFile {
   }
 
   flush(): void {
-    if (this.#pending !== null) appendFileSync(this.path, `${JSON.stringify(this.#pending)}\n`);
+    if (this.#pending === null) return;
+    const write = this.#begun ? appendFileSync : writeFileSync;
+    write(this.path, `${JSON.stringify(this.#pending)}\n`);
+    this.#begun = true;
     this.#pending = null;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -16,6 +16,16 @@ test('a logged step becomes one line with the names other trainers use', () => {
   file.step(metrics(1));
   file.flush();
   expect(lines(file)).toEqual([{ step: 1, epoch: 0.25, loss: 2.9, learning_rate: 2e-4, grad_norm: 1.5, num_tokens: 100, tokens_per_second: 250 }]);
+});
+
+test('a run that never began leaves no file, and a new run replaces the lines of an old one', () => {
+  const file = new MetricsFile(join(folder, 'e.jsonl'));
+  file.flush();
+  expect(existsSync(file.path)).toBe(false);
+  writeFileSync(file.path, 'old\n');
+  file.step(metrics(1));
+  file.flush();
+  expect(lines(file)).toHaveLength(1);
 });
 
 test('a validation loss joins the line of its step although it comes later', () => {
