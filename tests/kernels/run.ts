@@ -142,7 +142,8 @@ function numberToF16(value: number): number {
   return sign | ((exponent + 15) << 10) | ((magnitude / 2 ** exponent - 1) * 1024);
 }
 
-function packValues(values: ArrayLike<number>, dtype: StorageType): Uint8Array<ArrayBuffer> {
+/** The values as the bytes of a checkpoint. */
+export function packValues(values: ArrayLike<number>, dtype: StorageType): Uint8Array<ArrayBuffer> {
   if (dtype === 'f32') return new Uint8Array(Float32Array.from(values).buffer);
   return new Uint8Array(Uint16Array.from(values, dtype === 'bf16' ? numberToBf16 : numberToF16).buffer);
 }
