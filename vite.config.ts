@@ -13,6 +13,8 @@ export default defineConfig(({ mode }) => ({
   plugins: [react(), contentSecurityPolicyPlugin(nonce)],
   html: { cspNonce: nonce },
   worker: { format: 'es' },
+  // The worker's dependencies are found before the page asks for them: one found late would reload the page.
+  optimizeDeps: { entries: ['index.html', 'headless.html', 'src/worker/worker.ts'] },
   build: {
     target: 'es2023',
     // A data: address for a small font or icon would break the Content-Security-Policy.
