@@ -42,15 +42,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       s += vec4<f32>(inner(x[d], k[row.x + d]), inner(x[d], k[row.y + d]), inner(x[d], k[row.z + d]), inner(x[d], k[row.w + d]));
     }
     s = select(vec4<f32>(LOWEST), s * scale, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
-    let highest = max(max(s.x, s.y), max(s.z, s.w));
+    let highest = largest4(s);
     if (highest > top) {
       let shrink = exp_accurate(top - highest);
       for (var d = 0u; d < n; d++) { sum[d] *= shrink; }
       weight *= shrink;
       top = highest;
     }
-    let p = vec4<f32>(exp_accurate(s.x - top), exp_accurate(s.y - top), exp_accurate(s.z - top), exp_accurate(s.w - top));
-    weight += (p.x + p.y) + (p.z + p.w);
+    let p = exp4(s - top);
+    weight += total4(p);
     for (var d = 0u; d < n; d++) {
       sum[d] += (p.x * v[row.x + d] + p.y * v[row.y + d]) + (p.z * v[row.z + d] + p.w * v[row.w + d]);
     }

@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let c = lse_delta[query.z];
       let e = lse_delta[query.w];
       s = select(vec4<f32>(LOWEST), s * scale - vec4<f32>(a.x, b.x, c.x, e.x), i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
-      let p = vec4<f32>(exp_accurate(s.x), exp_accurate(s.y), exp_accurate(s.z), exp_accurate(s.w));
+      let p = exp4(s);
       let ds = p * (dp - vec4<f32>(a.y, b.y, c.y, e.y));
       for (var d = 0u; d < n; d++) {
         key_sum[d] += (ds.x * q[row.x + d] + ds.y * q[row.y + d]) + (ds.z * q[row.z + d] + ds.w * q[row.w + d]);

@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       dp += vec4<f32>(inner(g[d], v[row.x + d]), inner(g[d], v[row.y + d]), inner(g[d], v[row.z + d]), inner(g[d], v[row.w + d]));
     }
     s = select(vec4<f32>(LOWEST), s * scale - lse, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
-    let p = vec4<f32>(exp_accurate(s.x), exp_accurate(s.y), exp_accurate(s.z), exp_accurate(s.w));
+    let p = exp4(s);
     let ds = p * (dp - delta);
     for (var d = 0u; d < n; d++) {
       sum[d] += (ds.x * k[row.x + d] + ds.y * k[row.y + d]) + (ds.z * k[row.z + d] + ds.w * k[row.w + d]);

@@ -33,7 +33,18 @@ fn log_accurate(x: f32) -> f32 {
   return n * 0.693359375 + (f + (tail + n * -2.12194440e-4));
 }
 
-// 1 / (1 + e^-x)
-fn sigmoid(x: f32) -> f32 {
-  return 1.0 / (1.0 + exp_accurate(-x));
+// exp_accurate of each.
+fn exp4(x: vec4<f32>) -> vec4<f32> {
+  let n = clamp(round(x * 1.44269504), vec4<f32>(-126.0), vec4<f32>(127.0));
+  let r = (x - n * 0.693359375) - n * -2.12194440e-4;
+  var q = vec4<f32>(0.00139336882);
+  q = q * r + 0.00836320501;
+  q = q * r + 0.041666463;
+  q = q * r + 0.166665763;
+  q = q * r + 0.5;
+  let y = ((q * r) * r + r) + 1.0;
+  let scaled = y * bitcast<vec4<f32>>(vec4<u32>(vec4<i32>(n) + 127) << vec4<u32>(23u));
+  return select(select(scaled, vec4<f32>(1.6516363e38), x > vec4<f32>(88.0)), vec4<f32>(), x < vec4<f32>(-87.3));
 }
+fn largest4(x: vec4<f32>) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }
+fn total4(x: vec4<f32>) -> f32 { return (x.x + x.y) + (x.z + x.w); }

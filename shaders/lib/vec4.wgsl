@@ -2,11 +2,9 @@
 alias Vec = vec4<f32>;
 const WIDTH: u32 = 4u;
 fn inner(a: Vec, b: Vec) -> f32 { return dot(a, b); }
-fn total(v: Vec) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-fn largest(v: Vec) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
-fn exp_each(v: Vec) -> Vec {
-  return vec4<f32>(exp_accurate(v.x), exp_accurate(v.y), exp_accurate(v.z), exp_accurate(v.w));
-}
+fn total(v: Vec) -> f32 { return total4(v); }
+fn largest(v: Vec) -> f32 { return largest4(v); }
+fn exp_each(v: Vec) -> Vec { return exp4(v); }
 fn element(v: Vec, i: u32) -> f32 { return v[i]; }
 // 1 where element `at` of the row falls into Vec `c`.
 fn one_hot(at: u32, c: u32) -> Vec { return select(vec4<f32>(0.0), vec4<f32>(1.0), vec4<u32>(at) == 4u * c + vec4<u32>(0u, 1u, 2u, 3u)); }

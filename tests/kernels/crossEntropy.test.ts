@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { crossEntropy, lossSum } from '../../src/engine/kernels/crossEntropy.ts';
+import { ROW_VARIANTS } from '../../src/engine/rowVariants.ts';
 import { crossEntropy as twin } from '../reference/crossEntropy.ts';
 import { normal, openKit, uniform, type Kit } from './run.ts';
 
@@ -31,7 +32,11 @@ const CASES: Case[] = [
   { vocab: 32_000, start: 0, count: 2, targets: 2, spread: 2 },
 ];
 
-describe('cross-entropy', () => {
+describe.each(ROW_VARIANTS.crossEntropy)('cross-entropy, %s', (variant) => {
+  beforeEach(() => {
+    kit.engine.variants['crossEntropy'] = variant;
+  });
+
   it.each(CASES)('$vocab words, rows $start .. $start + $count of $targets: loss and gradient are the twin\'s', async ({ vocab, start, count, targets, spread }) => {
     const rows = Math.min(count, targets - start);
     const used = rows * vocab;

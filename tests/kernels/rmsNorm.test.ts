@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rmsNorm, rmsNormBackward } from '../../src/engine/kernels/rmsNorm.ts';
 import type { Rows } from '../../src/engine/kernel.ts';
+import { ROW_VARIANTS } from '../../src/engine/rowVariants.ts';
 import { rmsNorm as twin, rmsNormBackward as backwardTwin } from '../reference/rmsNorm.ts';
 import { normal, openKit, type Kit } from './run.ts';
 
@@ -22,7 +23,11 @@ const CASES: { rows: Rows; step: { tokens: number; targets?: number }; count: nu
 
 const EPS = 1e-5;
 
-describe('RMSNorm', () => {
+describe.each(ROW_VARIANTS.rmsNorm)('RMSNorm, %s', (variant) => {
+  beforeEach(() => {
+    kit.engine.variants['rmsNorm'] = variant;
+  });
+
   it.each(CASES)('$count rows of $cols: rows and gradients are the twin\'s, rows beyond stay', async ({ rows, step, count, cols }) => {
     const all = (count + 2) * cols;
     const used = count * cols;

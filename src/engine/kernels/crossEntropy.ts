@@ -1,8 +1,11 @@
 /** Owns the loss of labelled positions and its gradient, a chunk of rows at a time, and the sum of the losses. */
-import body from '../../../shaders/cross_entropy.wgsl?raw';
+import rowBody from '../../../shaders/cross_entropy.wgsl?raw';
+import groupBody from '../../../shaders/cross_entropy_group.wgsl?raw';
+import tree from '../../../shaders/lib/tree.wgsl?raw';
 import sumBody from '../../../shaders/loss_sum.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, linearGrid, rowCount, rowParams, type Op, type Rows } from '../kernel.ts';
+import { chosenRowVariant } from '../rowVariants.ts';
 import type { Tensor } from '../tensor.ts';
 import { vecWidth, withVec } from './vec.ts';
 
@@ -21,16 +24,21 @@ export interface CrossEntropyArgs {
   train?: boolean;
 }
 
-const WORKGROUP = 8;
-
 /** loss = lse - logit[label]; with train, logits <- (softmax - onehot) * step.loss_scale. */
 export function crossEntropy(e: Engine, { label, rows, vocab, logits, labels, loss, train = false }: CrossEntropyArgs): Op[] {
+  const group = chosenRowVariant(e, 'crossEntropy') === 'group';
+  const workgroup = group ? Math.min(256, Math.max(32, 2 ** Math.ceil(Math.log2(vocab / vecWidth(vocab) / 4)))) : 8;
   return [{
-    ...compileKernel(e, { name: 'cross_entropy', body: withVec(vecWidth(vocab), body), constants: { WORKGROUP }, access: ['read', 'write', 'write'] }),
+    ...compileKernel(e, {
+      name: group ? 'cross_entropy_group' : 'cross_entropy',
+      body: withVec(vecWidth(vocab), group ? `${tree}\n${groupBody}` : rowBody),
+      constants: { WORKGROUP: workgroup },
+      access: ['read', 'write', 'write'],
+    }),
     label: `${label} crossEntropy`,
     params: [...rowParams(rows), vocab / vecWidth(vocab), train ? 1 : 0],
     tensors: [labels, logits, loss],
-    grid: (dims) => linearGrid(rowCount(rows, dims), WORKGROUP),
+    grid: (dims) => linearGrid(rowCount(rows, dims), group ? 1 : workgroup),
     flops: (dims) => 25 * rowCount(rows, dims) * vocab,
   }];
 }

@@ -1,0 +1,65 @@
+// attention.wgsl for few queries with many keys (generation on a GPU): a workgroup takes one (query, head).
+//   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
+// Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
+// WORKGROUP keys at a time: first a thread = the score of one key, then a thread = every WORKGROUP-th Vec of the output.
+@group(0) @binding(2) var<storage, read> q: array<Vec>;
+@group(0) @binding(3) var<storage, read> k: array<Vec>;
+@group(0) @binding(4) var<storage, read> v: array<Vec>;
+@group(0) @binding(5) var<storage, read> key_start: array<u32>;
+@group(0) @binding(6) var<storage, read> key_end: array<u32>;
+@group(0) @binding(7) var<storage, read_write> out: array<Vec>;
+@group(0) @binding(8) var<storage, read_write> lse: array<f32>;
+
+const N: u32 = HEAD_DIM / WIDTH;
+const KV_STRIDE: u32 = KV_HEADS * N;
+const PER: u32 = (N + WORKGROUP - 1u) / WORKGROUP; // Vecs of the output a thread owns
+
+var<workgroup> query: array<Vec, N>;
+var<workgroup> weights: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let t = group.y * groups.x + group.x;
+  let i = t / HEADS;
+  if (i >= step.tokens) { return; }
+  let kv_base = ((t % HEADS) / (HEADS / KV_HEADS)) * N;
+  let scale = 1.0 / sqrt(f32(HEAD_DIM));
+  let begin = key_start[i];
+  let end = key_end[i];
+  for (var d = local; d < N; d += WORKGROUP) { query[d] = q[t * N + d] * scale; }
+
+  var sum: array<Vec, PER>;
+  var top = LOWEST;
+  var weight = 0.0;
+  for (var block = begin; block < end; block += WORKGROUP) {
+    let j = block + local;
+    workgroupBarrier();
+    var s = LOWEST;
+    if (j < end) {
+      s = 0.0;
+      for (var d = 0u; d < N; d++) { s += inner(query[d], k[j * KV_STRIDE + kv_base + d]); }
+    }
+    let highest = max(top, workgroup_max(local, s));
+    let shrink = exp_accurate(top - highest);
+    top = highest;
+    let p = select(0.0, exp_accurate(s - top), j < end);
+    weights[local] = p;
+    weight = weight * shrink + workgroup_sum(local, p);
+    let count = min(WORKGROUP, end - block);
+    for (var d = 0u; d < PER; d++) {
+      let at = d * WORKGROUP + local;
+      if (at < N) {
+        var part = Vec();
+        for (var c = 0u; c < count; c++) { part += weights[c] * v[(block + c) * KV_STRIDE + kv_base + at]; }
+        sum[d] = sum[d] * shrink + part;
+      }
+    }
+  }
+
+  let share = select(0.0, 1.0 / weight, weight > 0.0);
+  for (var d = 0u; d < PER; d++) {
+    let at = d * WORKGROUP + local;
+    if (at < N) { out[t * N + at] = sum[d] * share; }
+  }
+  if (local == 0u) { lse[t] = top + log_accurate(max(weight, 1.0)); }
+}
