@@ -35,36 +35,40 @@ const VERSION = 1;
 
 /** Opens the database. EtudeError 'storage.blocked' when another tab holds an older version open, 'storage.unavailable' when there is none. */
 export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
-  let blocked: (error: EtudeError) => void;
-  const whenBlocked = new Promise<never>((_, reject) => (blocked = reject));
-  const opening = openDB<EtudeSchema>(name, VERSION, {
-    upgrade(db) {
-      db.createObjectStore('datasets', { keyPath: 'id' });
-      db.createObjectStore('rows');
-      db.createObjectStore('turns');
-      db.createObjectStore('runs', { keyPath: 'id' });
-      db.createObjectStore('checkpoints');
-    },
-    blocked() {
-      blocked(new EtudeError({
-        code: 'storage.blocked',
-        what: "The browser's storage is held by another tab with an older version of Etude.",
-        expected: 'no other tab of an older Etude',
-        likelyCause: 'Etude was updated while another tab stayed open.',
-        nextStep: 'Close the other tabs of Etude, then reload this one. Nothing is lost.',
-      }));
-    },
-    blocking(_current, _blocked, event) {
-      // A newer Etude wants in: let it. Later calls here fail and say so.
-      (event.target as IDBDatabase).close();
-    },
-  });
+  let opening: Promise<EtudeDatabase> | undefined;
   try {
-    return await Promise.race([opening, whenBlocked]);
+    return await new Promise<EtudeDatabase>((resolve, reject) => {
+      opening = openDB<EtudeSchema>(name, VERSION, {
+        upgrade(db) {
+          db.createObjectStore('datasets', { keyPath: 'id' });
+          db.createObjectStore('rows');
+          db.createObjectStore('turns');
+          db.createObjectStore('runs', { keyPath: 'id' });
+          db.createObjectStore('checkpoints');
+        },
+        blocked: () => reject(heldByAnotherTab()),
+        blocking(_current, _blocked, event) {
+          // A newer Etude wants in: let it. Later calls here fail and say so.
+          (event.target as IDBDatabase).close();
+        },
+      });
+      opening.then(resolve, reject);
+    });
   } catch (error) {
-    void opening.then((db) => db.close(), () => undefined);
+    // An opening that was blocked may still come through: let it go.
+    void opening?.then((db) => db.close(), () => undefined);
     throw storageError(error);
   }
+}
+
+function heldByAnotherTab(): EtudeError {
+  return new EtudeError({
+    code: 'storage.blocked',
+    what: "The browser's storage is held by another tab with an older version of Etude.",
+    expected: 'no other tab of an older Etude',
+    likelyCause: 'Etude was updated while another tab stayed open.',
+    nextStep: 'Close the other tabs of Etude, then reload this one. Nothing is lost.',
+  });
 }
 
 /** An error of IndexedDB in words; others pass through. */

@@ -15,11 +15,11 @@ class RowProblem extends Error {
   }
 }
 
-const ROLES: Record<string, Message['role']> = {
-  system: 'system', developer: 'system',
-  user: 'user', human: 'user',
-  assistant: 'assistant', gpt: 'assistant', chatgpt: 'assistant', bot: 'assistant', model: 'assistant',
-};
+const ROLES = new Map<string, Message['role']>([
+  ['system', 'system'], ['developer', 'system'],
+  ['user', 'user'], ['human', 'user'],
+  ['assistant', 'assistant'], ['gpt', 'assistant'], ['chatgpt', 'assistant'], ['bot', 'assistant'], ['model', 'assistant'],
+]);
 
 /** The row's conversation. `template` matters for one thing: Alpaca puts `input` under a heading of its own. */
 export function toMessages(value: unknown, mapping: Mapping, template: TemplateId): RowMessages {
@@ -69,14 +69,14 @@ function fromTurn(turn: unknown, index: number): Message {
   const place = `turn ${index + 1}`;
   if (!isObject(turn)) throw new RowProblem('missing-field', `${place} is ${nameOf(turn)}, expected an object`);
   const name = turn['role'] ?? turn['from'];
-  const role = typeof name === 'string' ? ROLES[name.toLowerCase()] : undefined;
+  const role = typeof name === 'string' ? ROLES.get(name.toLowerCase()) : undefined;
   if (role === undefined) {
-    throw new RowProblem('unknown-role', typeof name === 'string' ? `${place} has the role "${name}", known are ${Object.keys(ROLES).join(', ')}` : `${place} names no role`);
+    throw new RowProblem('unknown-role', typeof name === 'string' ? `${place} has the role "${name}", known are ${[...ROLES.keys()].join(', ')}` : `${place} names no role`);
   }
   if (hasEntries(turn['tool_calls']) || turn['function_call'] !== undefined && turn['function_call'] !== null) {
     throw new RowProblem('unknown-role', `${place} calls a tool, which no template here can write`);
   }
-  const content = contentText(turn['content'] ?? turn['value'], place);
+  const content = contentText(Object.hasOwn(turn, 'content') ? turn['content'] : turn['value'], place);
   // OpenAI's fine-tuning format: weight 0 leaves an answer out of the loss.
   return role === 'assistant' && turn['weight'] === 0 ? { role, content, trained: false } : { role, content };
 }

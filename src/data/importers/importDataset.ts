@@ -15,6 +15,7 @@ import { emptyFile, notJson, sniff, SNIFF_BYTES, type FileFormat } from './sniff
 
 /** Named skipped lines; all are counted. */
 const MAX_NAMED = 1000;
+const STEP_BYTES = 64 * 1024;
 
 export interface ImportSource {
   name: string;
@@ -82,7 +83,11 @@ async function readInto(writer: Pick<DatasetWriter, 'id' | 'add'>, source: Impor
   }
   options.onProgress?.({ ...progress });
   const detection = usable.end();
-  if (progress.rows === 0) throw progress.skipped === 0 ? emptyFile(source.name, source.blob.size) : noUsableRows(source.name, progress.skipped, skippedLines[0]!);
+  if (progress.rows === 0) {
+    if (progress.skipped === 0) throw emptyFile(source.name, source.blob.size);
+    if (format.kind === 'csv') throw noUsableRows(source.name, progress.skipped, skippedLines[0]!);
+    throw notJson(source.name, `none of its ${progress.skipped.toLocaleString('en')} rows can be read; line ${skippedLines[0]!.line}: ${skippedLines[0]!.reason}`);
+  }
   if (!detection) throw unknownShape(source.name, usable.firstRow);
   if (usable.count === 0) throw noUsableRows(source.name, progress.rows, { line: 1, reason: usable.firstProblem });
   return {
@@ -99,9 +104,13 @@ function readRows(chunks: AsyncIterable<Uint8Array>, format: FileFormat): AsyncI
 
 async function* chunksWithProgress(blob: Blob, progress: ImportProgress, { signal, onProgress }: ImportOptions): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunksOf(blob.stream(), signal)) {
-    progress.bytes += chunk.length;
-    onProgress?.({ ...progress });
-    yield chunk;
+    // Some streams hand out megabytes at once; progress and cancellation go by smaller steps.
+    for (let from = 0; from < chunk.length; from += STEP_BYTES) {
+      const part = chunk.subarray(from, from + STEP_BYTES);
+      progress.bytes += part.length;
+      onProgress?.({ ...progress });
+      yield part;
+    }
   }
 }
 
@@ -154,7 +163,8 @@ async function refuseOverQuota({ name, blob }: ImportSource, { estimate }: Impor
   });
 }
 
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toLocaleString('en', { maximumFractionDigits: 1 })} MB`;
+const megabytes = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3).toLocaleString('en')} kB` : `${(bytes / 1e6).toLocaleString('en', { maximumFractionDigits: 1 })} MB`;
 
 function cancelled(name: string): EtudeError {
   return new EtudeError({ code: 'data.importCancelled', what: `The import of ${name} was cancelled; nothing was kept.`, nextStep: 'Drop the file again to start over.' });

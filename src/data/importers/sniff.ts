@@ -22,7 +22,7 @@ const KNOWN = '.jsonl, .json, .csv or .tsv with one conversation or one prompt a
 export function emptyFile(name: string, size: number): EtudeError {
   return new EtudeError({
     code: 'data.emptyFile',
-    what: `${name} is empty: ${size === 0 ? '0 bytes' : `${size.toLocaleString('en')} bytes of white space`}.`,
+    what: `${name} holds no rows: ${size === 0 ? 'it has 0 bytes' : `nothing to read in its ${size.toLocaleString('en')} bytes`}.`,
     expected: KNOWN,
     likelyCause: 'The file was saved before it was written, or the download broke off.',
     nextStep: 'Check the file and drop it again.',

@@ -1,6 +1,10 @@
 /**
- * Owns the three templates that are ours to write: ChatML, Llama-3 and Alpaca, verbatim as documented in
- * ARCHITECTURE.md under 'Masks'. The trained stretches are known while the text is written; nothing is searched for.
+ * Owns the three templates that are ours to write. The trained stretches are known while the text is written; nothing
+ * is searched for. No system text and no generation prompt is added to a row.
+ *   chatml  each message: <|im_start|>{role}\n{content}<|im_end|>\n
+ *   llama3  bos, then each message: <|start_header_id|>{role}<|end_header_id|>\n\n{content, stripped}<|eot_id|>
+ *   alpaca  bos if there is one; system text and a blank line, where not empty; ### Instruction:\n{content}\n\n### Response:\n
+ *           for a user turn; {content}{eos} for an answer, and a blank line unless it is the last message
  */
 import { pythonStrip } from '../pythonStrip.ts';
 import type { Message, TemplateId } from '../types.ts';
