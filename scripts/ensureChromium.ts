@@ -29,9 +29,11 @@ function installWithApt(): void {
   run(command, [...before, 'install', '-y', '--no-install-recommends', 'chromium', 'libvulkan1']);
 }
 
+/** With the system libraries it needs where apt-get can bring them; alone otherwise. */
 function downloadWithPlaywright(): void {
   const cli = join(dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), 'cli.js');
-  run(process.execPath, [cli, 'install', '--no-shell', ...(process.getuid?.() === 0 ? ['--with-deps'] : []), 'chromium']);
+  const withDependencies = aptGet() !== null && run(process.execPath, [cli, 'install', '--no-shell', '--with-deps', 'chromium']);
+  if (!withDependencies) run(process.execPath, [cli, 'install', '--no-shell', 'chromium']);
 }
 
 /** A browser can be present and still not start (libraries missing, a snap in a container). */

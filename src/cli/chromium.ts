@@ -30,14 +30,15 @@ function playwrightCache(): string {
 function playwrightChromiums(): string[] {
   const cache = playwrightCache();
   if (!existsSync(cache)) return [];
-  const executable = { darwin: join('Chromium.app', 'Contents', 'MacOS', 'Chromium'), win32: 'chrome.exe' }[process.platform as string] ?? 'chrome';
+  const app = (name: string): string => join(`${name}.app`, 'Contents', 'MacOS', name);
+  const executables = process.platform === 'darwin' ? [app('Google Chrome for Testing'), app('Chromium')] : [process.platform === 'win32' ? 'chrome.exe' : 'chrome'];
   const revision = (name: string): number => Number(name.split('-')[1]);
   return readdirSync(cache)
     .filter((name) => /^chromium-\d+$/.test(name))
     .sort((a, b) => revision(b) - revision(a))
     .flatMap((name) => readdirSync(join(cache, name), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(cache, name, entry.name, executable)));
+      .flatMap((entry) => executables.map((executable) => join(cache, name, entry.name, executable))));
 }
 
 /** Every Chromium, Chrome or Edge here: CHROME_PATH alone if it is set, else PATH, the usual places, playwright's download. */
