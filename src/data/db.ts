@@ -86,7 +86,7 @@ export function storageError(error: unknown): unknown {
   if (['InvalidStateError', 'UnknownError', 'SecurityError', 'VersionError', 'AbortError', 'TransactionInactiveError'].includes(error.name)) {
     return new EtudeError({
       code: 'storage.unavailable',
-      what: `The browser's storage cannot be used: ${error.message || error.name}.`,
+      what: `The browser's storage cannot be used: ${(error.message || error.name).replace(/\.$/, '')}.`,
       expected: 'IndexedDB, open to this site',
       likelyCause: error.name === 'VersionError'
         ? 'A newer version of Etude has used this storage.'

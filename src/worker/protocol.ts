@@ -210,6 +210,8 @@ export type WorkerEvent =
   | { type: 'train.checkpoint'; runId: string; step: number }
   | { type: 'train.status'; runId: string; status: RunStatus; message?: UserMessage }
   | { type: 'chat.token'; streamId: string; text: string }
+  /** The loaded model had to make room for one that is being loaded. */
+  | { type: 'model.unloaded' }
   | { type: 'device.lost'; message: UserMessage };
 
 export type FromWorker =

@@ -55,6 +55,13 @@ export class Runs {
     this.#held.delete(id);
   }
 
+  /** Throws EtudeError run.otherTab while another tab writes the run. */
+  async refuseIfElsewhere(id: string): Promise<void> {
+    if (this.#held.has(id)) return;
+    const held = (await this.#locks?.query())?.held ?? [];
+    if (held.some((lock) => lock.name === lockName(id))) throw new EtudeError(runInOtherTab((await this.detail(id)).name));
+  }
+
   async detail(id: string): Promise<RunDetail> {
     const run = await this.store.getRun(id);
     if (!run) {

@@ -2,7 +2,7 @@
  * Owns what is loaded at a time (device, model, adapter, run) and answers the protocol's requests. The same object serves the
  * page's worker, the headless page and Node.
  */
-import { EtudeError, type UserMessage } from '../../config/errors.ts';
+import { EtudeError, toUserMessage, type UserMessage } from '../../config/errors.ts';
 import type { LoraConfig, Recipe } from '../../config/recipe.ts';
 import { openDatabase, type EtudeDatabase } from '../../data/db.ts';
 import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
@@ -56,12 +56,20 @@ export class Session {
     if (this.#run) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
     const engine = await this.#open();
     const folder = await open();
-    await this.#unload();
-    this.#model = await LoadedModel.load(engine, source, folder, {
+    const load = (): Promise<LoadedModel> => LoadedModel.load(engine, source, folder, {
       signal: context.signal,
       onProgress: (done, total) => context.progress('Weights to the GPU', done, total, 'bytes'),
     });
-    return this.#model.summary;
+    // Beside the old model where both fit, so that a folder that cannot be loaded costs nothing.
+    const loaded = await load().catch(async (error: unknown) => {
+      if (!this.#model || toUserMessage(error).code !== 'device.outOfMemory') throw error;
+      await this.#unload();
+      this.environment.emit({ type: 'model.unloaded' });
+      return load();
+    });
+    await this.#unload();
+    this.#model = loaded;
+    return loaded.summary;
   }
 
   async importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
@@ -176,7 +184,9 @@ export class Session {
     'runs.rename': async ({ runId, name }) => this.#rename(runId, name),
     'runs.delete': async ({ runId }) => {
       if (this.#run?.id === runId) throw refuse('run.busy', 'This run is going on.', 'Stop it before deleting it.');
-      await (await this.#data()).runs.store.deleteRun(runId);
+      const { runs } = await this.#data();
+      await runs.refuseIfElsewhere(runId);
+      await runs.store.deleteRun(runId);
       return null;
     },
     'runs.open': ({ runId }) => this.#openRun(runId),
@@ -291,6 +301,7 @@ export class Session {
     const model = this.#needModel();
     this.#refuseSecondRun();
     const { runs, datasets } = await this.#data();
+    await runs.refuseIfElsewhere(runId);
     const detail = await runs.detail(runId);
     const checkpoint = await runs.store.getCheckpoint(runId);
     if (!checkpoint || !detail.resumable) throw refuse('run.notResumable', `${detail.name} has no checkpoint to go on from.`, 'Start a new run with the same recipe.');
