@@ -42,9 +42,14 @@ export interface StudioOptions {
   colorScheme?: (typeof COLOR_SCHEMES)[number];
   /** Part of the address after '#'. */
   fragment?: string;
-  /** Runs in the page before its own code, e.g. to take WebGPU away. */
+  /** Runs in the page before its own code. */
   initScript?: () => void;
+  /** Source that runs in the worker before its own code, e.g. to take WebGPU away: init scripts do not reach workers. */
+  workerScript?: string;
 }
+
+/** Actions wait this long for what they act on: software adapters share the processor with the page. */
+const ACTION_TIMEOUT = 120_000;
 
 /** Serves the build and starts Chromium once for a test file; open as many studios in it as needed. */
 export async function startStudios(): Promise<{ open(options?: StudioOptions): Promise<Studio>; browser: Browser; stop(): Promise<void> }> {
@@ -74,7 +79,15 @@ async function openStudio(browser: Browser, origin: string, options: StudioOptio
     if (message.type() === 'error') errors.push(`console: ${message.text()}`);
   });
   context.on('weberror', (error) => errors.push(`uncaught: ${error.error().stack ?? error.error().message}`));
+  context.setDefaultTimeout(ACTION_TIMEOUT);
   if (options.initScript) await context.addInitScript(options.initScript);
+  const { workerScript } = options;
+  if (workerScript !== undefined) {
+    await context.route(/\/assets\/worker-[^/]+\.js$/, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `${workerScript}\n${await response.text()}` });
+    });
+  }
   const url = `${origin}${SUB_PATH}`;
   const openTab = async (fragment?: string): Promise<Page> => {
     const page = await context.newPage();
