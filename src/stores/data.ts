@@ -63,7 +63,7 @@ export async function importData(source: DataSource): Promise<boolean> {
     importing: { name: isFile ? source.file.name : 'Built-in data', bytes: isFile ? source.file.size : null, progress: null, startedAt: Date.now() },
   });
   // Asked of the page because a worker cannot: keeps the browser from clearing rows and runs under pressure.
-  void navigator.storage?.persist?.().catch(() => false);
+  void globalThis.navigator?.storage?.persist?.().catch(() => false);
   try {
     const dataset = await request('data.import', { source }, {
       signal: controller.signal,

@@ -11,10 +11,10 @@ interface RecipeState {
   mode: RecipeMode;
   /** Changed by hand since the last reset, so nothing replaces it without being asked. */
   touched: boolean;
-  /** Path ("training.learningRate") to what is wrong with the text in its field. */
+  /** Path ("training.learningRate") to the text in its field that the schema does not take. */
   invalid: Record<string, string>;
-  /** Text of the JSON view while it does not parse. */
-  jsonDraft: string | null;
+  /** Text of the JSON view while it is not a recipe, and why. */
+  jsonDraft: { text: string; problem: string } | null;
 }
 
 const stored = recipeSchema.safeParse(readStored('recipe'));
@@ -39,8 +39,8 @@ export function setRecipe(recipe: Recipe, touched = true): void {
   useRecipe.setState({ invalid: {}, jsonDraft: null });
 }
 
-/** First complaint of the schema about `path`, or null when `value` was accepted and stored. */
-export function setSetting(group: RecipeGroup, key: string, value: unknown): string | null {
+/** Stores a setting where the schema takes it; otherwise keeps `text`, what was typed, beside the recipe. True when stored. */
+export function setSetting(group: RecipeGroup, key: string, value: unknown, text = String(value)): boolean {
   const path = `${group}.${key}`;
   const { recipe, invalid } = useRecipe.getState();
   const parsed = recipeSchema.safeParse({ ...recipe, [group]: { ...recipe[group], [key]: value } });
@@ -48,35 +48,30 @@ export function setSetting(group: RecipeGroup, key: string, value: unknown): str
   if (parsed.success) {
     keep(parsed.data, true);
     useRecipe.setState({ invalid: others });
-    return null;
+    return true;
   }
-  const message = parsed.error.issues[0]?.message ?? 'Not a value this setting takes.';
-  useRecipe.setState({ invalid: { ...others, [path]: message } });
-  return message;
+  useRecipe.setState({ invalid: { ...others, [path]: text } });
+  return false;
 }
 
-/** Text in a field that is not even a number. */
-export function markInvalid(path: string, message: string): void {
-  useRecipe.setState((s) => ({ invalid: { ...s.invalid, [path]: message } }));
+/** Takes the JSON view's text as the recipe once it is one; until then keeps it with what is wrong. */
+export function setRecipeJson(text: string): void {
+  const read = readRecipeJson(text);
+  if (typeof read === 'string') useRecipe.setState({ jsonDraft: { text, problem: read } });
+  else setRecipe(read);
 }
 
-/** Takes the JSON view's text; returns what is wrong with it, or null once it is the recipe. */
-export function setRecipeJson(text: string): string | null {
+function readRecipeJson(text: string): Recipe | string {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    useRecipe.setState({ jsonDraft: text });
     return `Not JSON: ${error instanceof Error ? error.message : String(error)}`;
   }
   const parsed = recipeSchema.safeParse(value);
-  if (!parsed.success) {
-    useRecipe.setState({ jsonDraft: text });
-    const issue = parsed.error.issues[0];
-    return issue ? `${issue.path.join('.') || 'recipe'}: ${issue.message}` : 'Not a recipe.';
-  }
-  setRecipe(parsed.data);
-  return null;
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return issue ? `${issue.path.join('.') || 'recipe'}: ${issue.message}` : 'Not a recipe.';
 }
 
 /** Which model and data the recipe is for: facts, not choices, so they do not count as touching it. */

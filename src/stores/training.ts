@@ -1,5 +1,6 @@
 /** Actions on runs that train: start, pause, go on, stop, resume. */
-import { useData } from './data.ts';
+import { BUILTIN_DATA } from '../config/builtin.ts';
+import { currentDataset, useData } from './data.ts';
 import { chooseModel, loadModel, useModel } from './model.ts';
 import { useRecipe } from './recipe.ts';
 import { prepareRun, runEnded, runFailed, runIsLive, runRefused, setAsked, showRun, useRun } from './run.ts';
@@ -18,6 +19,7 @@ export function startBlocker(): string | null {
   if (!hasData) return 'Choose data first';
   const invalid = Object.keys(useRecipe.getState().invalid).length;
   if (invalid) return invalid === 1 ? 'One setting is out of range' : `${invalid} settings are out of range`;
+  if (useRecipe.getState().jsonDraft) return 'The JSON is not a recipe';
   if (runIsLive(useRun.getState())) return 'A run is already training';
   return null;
 }
@@ -36,7 +38,10 @@ export async function startTraining(): Promise<void> {
   if (startBlocker() || !datasetId) return;
   prepareRun();
   goTo('train');
-  await follow(request('train.start', { datasetId, recipe: useRecipe.getState().recipe }));
+  const { recipe } = useRecipe.getState();
+  const dataset = currentDataset(useData.getState());
+  const title = dataset?.source === 'file' ? dataset.name : BUILTIN_DATA.title;
+  await follow(request('train.start', { datasetId, recipe, name: `${title} · rank ${recipe.lora.r}` }));
 }
 
 export async function pauseTraining(): Promise<void> {

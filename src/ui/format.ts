@@ -27,7 +27,7 @@ export function formatCountShort(x: Maybe): string {
   if (!known(x)) return UNKNOWN;
   for (const [unit, scale] of [['T', 1e12], ['G', 1e9], ['M', 1e6], ['k', 1e3]] as const) {
     // 999,500 is 1.00M, not 1000k.
-    if (Math.abs(x) >= scale * 0.9995) return `${Number(x / scale).toPrecision(3)}${unit === 'G' ? 'B' : unit}`;
+    if (Math.abs(x) >= scale * 0.9995) return `${(x / scale).toPrecision(3)}${unit === 'G' ? 'B' : unit}`;
   }
   return formatSig(x);
 }

@@ -46,7 +46,7 @@ const pairOf = (index: number) => PAIRS[index % PAIRS.length]!;
 /** Splits like a byte-pair tokenizer would: a space belongs to the word after it. */
 function fakeTokens(text: string, trained: boolean): InspectedToken[] {
   return (text.match(/ ?[A-Za-z]+| ?[0-9]+|\n| ?[^\sA-Za-z0-9]+|\s+/g) ?? []).map((piece) => ({
-    id: [...piece].reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 49_152, 7), text: piece, trained, special: false, cut: false,
+    id: piece.split('').reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 49_152, 7), text: piece, trained, special: false, cut: false,
   }));
 }
 
@@ -91,6 +91,8 @@ export class FakeWorker implements WorkerLike {
     this.#datasets = options.datasets ?? [];
   }
 
+  /** From now on this request fails. */
+  fail(name: RequestName, error: UserMessage): void { this.#o.fail = { ...this.#o.fail, [name]: error }; }
   terminate(): void { this.onmessage = null; }
 
   postMessage(message: ToWorker): void {

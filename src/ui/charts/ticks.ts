@@ -5,7 +5,9 @@ export function niceTicks(min: number, max: number, count = 5): number[] {
   if (!Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
   const low = Math.min(min, max);
   const high = Math.max(min, max);
-  const span = high - low || Math.abs(high) || 1;
+  // Two values that differ in their last bits are one value.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const span = high - low > Math.max(size * 1e-6, 1e-12) ? high - low : size > 1e-12 ? size : 1;
   const rough = span / (count - 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 2.5, 5, 10].find((m) => m * power >= rough * 0.999) ?? 10);

@@ -25,6 +25,7 @@ const VIEWS = [{ value: 'mask', label: 'Mask' }, { value: 'table', label: 'Table
 
 function Loaded({ dataset }: { dataset: DatasetSummary }) {
   const view = useData((s) => s.view);
+  const version = useData((s) => s.version);
   return (
     <div className={classes.columns}>
       <div className={classes.main}>
@@ -33,7 +34,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
           {view === 'mask' && <RowNav rows={dataset.rows} />}
         </div>
         {view === 'mask' && <MaskView dataset={dataset} />}
-        {view === 'table' && <TableView dataset={dataset} />}
+        {view === 'table' && <TableView key={`${dataset.id} ${version}`} dataset={dataset} />}
         {view === 'mapping' && <MappingView key={dataset.id} dataset={dataset} />}
       </div>
       <aside className={classes.side} aria-label="About this data">

@@ -64,7 +64,7 @@ export function Findings({ dataset }: { dataset: DatasetSummary }) {
   return (
     <section data-testid="findings">
       <div className={classes.sectionHead}>
-        <h2>{report || list.length ? plural(list.length, 'finding') : 'Findings'}</h2>
+        <h2>{list.length ? plural(list.length, 'finding') : report ? 'No findings' : 'Findings'}</h2>
         {report && <span className="caption">{plural(report.checksPassed, 'check')} passed</span>}
       </div>
       {error && <ErrorPanel error={error} action={{ onClick: () => requestPlan('report') }} />}

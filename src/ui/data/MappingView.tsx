@@ -13,30 +13,31 @@ const SHAPES = Object.entries(SHAPE_NAMES).map(([value, label]) => ({ value, lab
 
 type PreviewOf = Message[] | { error: UserMessage };
 
-function usePreviews(dataset: DatasetSummary, mapping: Mapping, usable: boolean): (PreviewOf | null)[] {
+function usePreviews(dataset: DatasetSummary, mapping: Mapping, usable: boolean): PreviewOf[] {
   const count = Math.min(3, dataset.rows);
-  const [previews, setPreviews] = useState<(PreviewOf | null)[]>([]);
+  const [made, setMade] = useState<{ key: string; rows: PreviewOf[] } | null>(null);
   const key = JSON.stringify(mapping);
   useEffect(() => {
-    if (!usable) return setPreviews([]);
+    if (!usable) return;
     let current = true;
     void Promise.all(Array.from({ length: count }, (_, i) => previewRow(dataset.id, i, JSON.parse(key) as Mapping)))
-      .then((rows) => { if (current) setPreviews(rows); });
+      .then((rows) => { if (current) setMade({ key, rows }); });
     return () => { current = false; };
   }, [dataset.id, count, key, usable]);
-  return previews;
+  // The rows of the mapping before stay until those of the new one are there.
+  return usable && made ? made.rows : [];
 }
 
-function Preview({ index, preview }: { index: number; preview: PreviewOf | null }) {
+function Preview({ index, preview }: { index: number; preview: PreviewOf }) {
   return (
     <li className={classes.preview}>
       <p className="caption">Row {index + 1}</p>
-      {preview && ('error' in preview
+      {'error' in preview
         ? <p className={classes.problem}>{preview.error.what}</p>
         : preview.map((message, i) => (
           // oxlint-disable-next-line react/no-array-index-key -- turns of a row never change places
           <div key={i} className={classes.previewTurn}><span className="dim">{message.role}</span><p>{message.content || <span className="faint">empty</span>}</p></div>
-        )))}
+        ))}
     </li>
   );
 }

@@ -1,5 +1,5 @@
 /** The mask inspector: a rendered row, each token trained or ignored, exactly what the collator will feed. */
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useData } from '../../stores/data.ts';
 import { inspect, switchTurn, useInspect, type InspectTarget } from '../../stores/inspect.ts';
 import { chooseModel, loadModel, useModel } from '../../stores/model.ts';
@@ -28,12 +28,20 @@ function cutWords(row: InspectedRow): string | null {
   return cut > 0 ? `${formatWhole(cut)} of its ${formatWhole(row.totalTokens)} tokens are beyond the maximum length and are cut off.` : null;
 }
 
+/** Position of each turn's first token. */
+function turnStarts(row: InspectedRow): number[] {
+  const starts = [0];
+  for (const turn of row.turns) starts.push(starts.at(-1)! + turn.tokens.length);
+  return starts;
+}
+
 function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectTarget }) {
-  const [reading, setReading] = useState<Reading | null>(null);
-  useEffect(() => setReading(null), [row]);
+  const [read, setReading] = useState<{ of: InspectedRow; reading: Reading | null } | null>(null);
+  // A reading of the row before says nothing of this one.
+  const reading = read?.of === row ? read.reading : null;
+  const onRead = useCallback((next: Reading | null) => setReading({ of: row, reading: next }), [row]);
   const onSwitch = useCallback((index: number, trained: boolean) => void switchTurn(target, index, trained), [target]);
-  let start = 0;
-  const starts = row.turns.map((turn) => { const at = start; start += turn.tokens.length; return at; });
+  const starts = turnStarts(row);
   const cut = cutWords(row);
   return (
     <>
@@ -49,7 +57,7 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
         {row.turns.map((turn, i) => (
           // A row's turns never change places.
           // oxlint-disable-next-line react/no-array-index-key
-          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={setReading} onSwitch={onSwitch} />
+          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={onSwitch} />
         ))}
       </ol>
     </>
@@ -84,18 +92,14 @@ export function MaskView({ dataset }: { dataset: DatasetSummary }) {
   const template = useRecipe((s) => s.recipe.data.template);
   const maxLength = useRecipe((s) => s.recipe.data.maxLength);
   const { row, error } = useInspect();
-  const [target, setTarget] = useState<InspectTarget | null>(null);
+  const target: InspectTarget = useMemo(() => ({ datasetId: dataset.id, index, template, maxLength }), [dataset.id, index, template, maxLength]);
   useSingleKeys(toggleFocusedTurn);
 
-  useEffect(() => {
-    if (!ready) return;
-    const next = { datasetId: dataset.id, index, template, maxLength };
-    setTarget(next);
-    void inspect(next);
-  }, [ready, dataset.id, index, version, template, maxLength]);
+  // A new version of the rows is a reason to look again, too.
+  useEffect(() => { if (ready) void inspect(target); }, [ready, target, version]);
 
   if (!ready) return <NeedsModel />;
-  if (error) return <ErrorPanel error={error} action={target ? { onClick: () => void inspect(target) } : undefined} />;
-  if (!row || !target || row.index !== index) return <div className={classes.waiting} />;
+  if (error) return <ErrorPanel error={error} action={{ onClick: () => void inspect(target) }} />;
+  if (!row || row.index !== index) return <div className={classes.waiting} />;
   return <InspectedRowView row={row} target={target} />;
 }

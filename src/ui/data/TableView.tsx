@@ -1,7 +1,7 @@
 /** All rows, a million of them if need be: pages are fetched as they scroll into view. A row opens in the inspector. */
 import { useMediaQuery } from '@mantine/hooks';
 import { observeElementOffset, useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useReducer, useRef } from 'react';
+import { useEffect, useReducer, useRef, useState } from 'react';
 import { clearFilter, inspectRow, useData } from '../../stores/data.ts';
 import { RowsCache } from '../../stores/rowsCache.ts';
 import type { DatasetSummary } from '../../stores/types.ts';
@@ -27,9 +27,8 @@ function Row({ cache, index, top }: RowProps) {
 
 export function TableView({ dataset }: { dataset: DatasetSummary }) {
   const filter = useData((s) => s.filter);
-  const version = useData((s) => s.version);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const cache = useMemo(() => new RowsCache(dataset.id, redraw), [dataset.id, version]);
+  const [cache] = useState(() => new RowsCache(dataset.id, redraw));
   const box = useRef<HTMLDivElement>(null);
   const rowHeight = (useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false) ? 56 : 36;
   const count = filter ? filter.rows.length : dataset.rows;
@@ -56,6 +55,7 @@ export function TableView({ dataset }: { dataset: DatasetSummary }) {
         </p>
       )}
       {cache.error && <ErrorPanel error={cache.error} />}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must take the keyboard */}
       <div ref={box} className={classes.tableBox} data-testid="rows-table" role="region" aria-label={`Rows of ${dataset.name}`} tabIndex={0}>
         <div className={classes.tableHead} aria-hidden="true"><span className={classes.number}>Row</span><span>Prompt</span><span>Answer</span></div>
         <div style={{ height: list.height, position: 'relative' }}>

@@ -28,7 +28,7 @@ export function TurnView({ turn, start, reading, onRead, onSwitch }: TurnViewPro
         <p className="caption">{count}</p>
         <Switch
           size="xs" checked={turn.trained} disabled={fixed} label={turn.trained ? 'Trained' : 'Ignored'} aria-label={`${turn.role} turn is trained`}
-          className={classes.switch} role="switch"
+          className={classes.switch}
           onChange={(e) => { if (turn.messageIndex !== null) onSwitch(turn.messageIndex, e.currentTarget.checked); }}
         />
       </div>

@@ -15,8 +15,9 @@ const ABOUT: Record<string, string> = {
 
 /** "Same logits as the model you tried: largest difference 0" as a claim and its figures. */
 const split = (detail: string): [claim: string, figures: string] => {
-  const at = detail.indexOf(': ');
-  return at < 0 ? [detail, ''] : [detail.slice(0, at), detail.slice(at + 2)];
+  const plain = detail.replace(/\.$/, '');
+  const at = plain.indexOf(': ');
+  return at < 0 ? [plain, ''] : [plain.slice(0, at), plain.slice(at + 2)];
 };
 
 function Check({ check }: { check: ExportCheck }) {

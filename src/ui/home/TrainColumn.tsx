@@ -15,6 +15,7 @@ export function useStartBlocker(): string | null {
   useModel((s) => s.status);
   useData((s) => s.currentId);
   useRecipe((s) => s.invalid);
+  useRecipe((s) => s.jsonDraft);
   useRun((s) => s.status);
   return startBlocker();
 }

@@ -1,6 +1,6 @@
 /** The recipe as JSON: copied whole, or typed and taken as soon as it is valid. */
 import { Button, Textarea } from '@mantine/core';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { setRecipeJson, useRecipe } from '../../stores/recipe.ts';
 import { IconCopy } from '../icons.ts';
 import { useCopied } from '../components/useCopied.ts';
@@ -9,21 +9,17 @@ import classes from './Recipe.module.css';
 export function JsonView() {
   const recipe = useRecipe((s) => s.recipe);
   const draft = useRecipe((s) => s.jsonDraft);
-  const [text, setText] = useState(() => draft ?? JSON.stringify(recipe, null, 2));
-  const [problem, setProblem] = useState<string | null>(null);
-  const [typing, setTyping] = useState(false);
+  const [typed, setTyped] = useState<string | null>(null);
   const [copied, copy] = useCopied();
-  useEffect(() => {
-    if (!typing && draft === null) setText(JSON.stringify(recipe, null, 2));
-  }, [recipe, draft, typing]);
+  const plain = JSON.stringify(recipe, null, 2);
   return (
     <div className={classes.json}>
       <Textarea
-        aria-label="Recipe as JSON" value={text} autosize minRows={20} spellCheck={false} classNames={{ input: classes.code! }} data-testid="recipe-json"
-        error={problem ? `${problem} The last valid recipe stands.` : undefined} onFocus={() => setTyping(true)} onBlur={() => setTyping(false)}
-        onChange={(e) => { setText(e.currentTarget.value); setProblem(setRecipeJson(e.currentTarget.value)); }}
+        aria-label="Recipe as JSON" value={typed ?? draft?.text ?? plain} autosize minRows={20} spellCheck={false} classNames={{ input: classes.code! }} data-testid="recipe-json"
+        error={draft ? `${draft.problem} The last valid recipe stands.` : undefined} onBlur={() => setTyped(null)}
+        onChange={(e) => { setTyped(e.currentTarget.value); setRecipeJson(e.currentTarget.value); }}
       />
-      <Button size="xs" variant="subtle" className={classes.copy} leftSection={<IconCopy size={16} stroke={1.75} />} onClick={() => copy(JSON.stringify(recipe, null, 2))}>
+      <Button size="xs" variant="subtle" className={classes.copy} leftSection={<IconCopy size={16} stroke={1.75} />} onClick={() => copy(plain)}>
         {copied ? 'Copied' : 'Copy'}
       </Button>
     </div>

@@ -1,8 +1,8 @@
 /** A number as text, so that 2e-4 can be typed; kept only when the schema takes it, bounds in words when not. */
 import { TextInput } from '@mantine/core';
-import { useEffect, useState } from 'react';
-import { boundsInWords, formatSetting, type Setting } from '../../config/settings.ts';
-import { markInvalid, setSetting, useRecipe } from '../../stores/recipe.ts';
+import { useState } from 'react';
+import { formatSetting, type Setting } from '../../config/settings.ts';
+import { setSetting, useRecipe } from '../../stores/recipe.ts';
 import { formatRate } from '../format.ts';
 
 const RATES = new Set(['training.learningRate', 'training.adamEpsilon']);
@@ -21,27 +21,22 @@ interface NumberFieldProps { setting: Setting; value: number | null; describedBy
 
 export function NumberField({ setting, value, describedBy, width = 132 }: NumberFieldProps) {
   const { path } = setting;
-  const error = useRecipe((s) => s.invalid[path]);
-  const [text, setText] = useState(() => shownNumber(path, value));
-  const [typing, setTyping] = useState(false);
-  // While a hand is in the field its text stands; otherwise it follows the recipe.
-  useEffect(() => { if (!typing && !error) setText(shownNumber(path, value)); }, [path, value, typing, error]);
+  const invalid = useRecipe((s) => s.invalid[path]);
+  // While a hand is in the field its text stands; otherwise it follows the recipe, or what the recipe did not take.
+  const [typed, setTyped] = useState<string | null>(null);
 
-  const change = (next: string) => {
-    setText(next);
-    const parsed = parseNumber(next);
-    if (parsed === null && !('nullable' in setting && setting.nullable)) markInvalid(path, boundsInWords(setting));
-    else if (Number.isNaN(parsed)) markInvalid(path, boundsInWords(setting));
-    else setSetting(setting.group, setting.name, parsed);
+  const change = (text: string) => {
+    setTyped(text);
+    setSetting(setting.group, setting.name, parseNumber(text), text);
   };
   return (
     <TextInput
-      w={width} value={text} aria-label={setting.label} inputMode="decimal" autoComplete="off" spellCheck={false}
-      error={Boolean(error)} aria-describedby={describedBy} data-testid={`setting-${path}`}
+      w={width} value={typed ?? invalid ?? shownNumber(path, value)} aria-label={setting.label} inputMode="decimal" autoComplete="off" spellCheck={false}
+      error={invalid !== undefined} aria-describedby={describedBy} data-testid={`setting-${path}`}
       rightSection={setting.unit ? <span className="dim">{setting.unit}</span> : undefined}
       rightSectionWidth={setting.unit ? setting.unit.length * 7 + 20 : undefined} rightSectionPointerEvents="none"
       placeholder={'nullable' in setting && setting.nullable ? 'not set' : undefined}
-      onChange={(e) => change(e.currentTarget.value)} onFocus={() => setTyping(true)} onBlur={() => setTyping(false)}
+      onChange={(e) => change(e.currentTarget.value)} onBlur={() => setTyped(null)}
     />
   );
 }

@@ -1,6 +1,6 @@
 /** One run: what it was, how it ended, and what can be done with it. */
 import { ActionIcon, Button, Checkbox, Menu, TextInput } from '@mantine/core';
-import { useState, type KeyboardEvent } from 'react';
+import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { setRecipe } from '../../stores/recipe.ts';
 import { openRun, renameRun, runsFailed, useRuns, viewRun } from '../../stores/runs.ts';
 import { runIsLive, useRun } from '../../stores/run.ts';
@@ -31,6 +31,8 @@ const view = async (run: RunSummary): Promise<void> => { if (await viewRun(run))
 
 function Name({ run, editing, onDone }: { run: RunSummary; editing: boolean; onDone: () => void }) {
   const [text, setText] = useState(run.name);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => { if (editing) field.current?.select(); }, [editing]);
   if (!editing) return <span className={classes.name}>{run.name}</span>;
   const save = () => {
     onDone();
@@ -40,7 +42,7 @@ function Name({ run, editing, onDone }: { run: RunSummary; editing: boolean; onD
     if (event.key === 'Enter') save();
     if (event.key === 'Escape') onDone();
   };
-  return <TextInput aria-label="Name of the run" value={text} maxLength={120} data-autofocus autoFocus onChange={(e) => setText(e.currentTarget.value)} onBlur={save} onKeyDown={key} data-testid="rename-input" />;
+  return <TextInput aria-label="Name of the run" value={text} maxLength={120} ref={field} onChange={(e) => setText(e.currentTarget.value)} onBlur={save} onKeyDown={key} data-testid="rename-input" />;
 }
 
 function More({ run, live, onRename, onDelete }: { run: RunSummary; live: boolean; onRename: () => void; onDelete: () => void }) {

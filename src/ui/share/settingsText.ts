@@ -11,7 +11,7 @@ export function settingText(path: string, value: unknown): string {
   if (path === 'lora.targetModules' && Array.isArray(value)) return modulesText(value as string[]);
   if (path === 'data.template') return TEMPLATE_NAMES[value as keyof typeof TEMPLATE_NAMES];
   if (typeof value === 'number') return formatSetting(value);
-  return Array.isArray(value) ? value.join(', ') : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** What `to` sets differently from `from`. */

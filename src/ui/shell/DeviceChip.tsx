@@ -7,6 +7,7 @@ import classes from './TopBar.module.css';
 
 /** The name a person knows: the description where the browser gives one. */
 export const adapterName = (info: DeviceInfo): string => {
+  if (info.software) return 'Software adapter';
   const vendor = info.vendor ? `${info.vendor[0]!.toUpperCase()}${info.vendor.slice(1)} GPU` : 'Graphics adapter';
   return info.description && info.description.length <= 28 ? info.description : vendor;
 };

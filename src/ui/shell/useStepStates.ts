@@ -33,7 +33,7 @@ export function useStepStates(): Record<Step, StepState> {
       share: model.progress?.total ? model.progress.done / model.progress.total : null,
     },
     data: { rows: dataset?.rows ?? null, importing, findings: report?.findings.length ?? null },
-    recipe: { touched, visited, rank: recipe.lora.r, epochs: recipe.training.numTrainEpochs, invalid: Object.keys(invalid).length },
+    recipe: { touched, visited: visited || status !== 'idle', rank: recipe.lora.r, epochs: recipe.training.numTrainEpochs, invalid: Object.keys(invalid).length },
     run: { status, step, totalSteps, left },
     tuned,
     exported: result && { files: result.checks.length, ok: result.ok },

@@ -33,7 +33,7 @@ export function lossRange(loss: Series, evals: CurvePoint[]): [number, number] {
     high = Math.max(high, v);
   }
   // A flat line still gets a scale, and a loss cannot be negative.
-  return low === high ? [Math.max(0, low - 0.1), high + 0.1] : [low, high];
+  return high - low < 1e-4 * Math.max(1, high) ? [Math.max(0, low - 0.1), high + 0.1] : [low, high];
 }
 
 export const bestOf = (evals: CurvePoint[]): CurvePoint | null =>

@@ -5,8 +5,8 @@ import { chatIsRunning, nextHeldOut, runPrompt, setPrompt, stopChat, useChat } f
 import { currentDataset, useData } from '../../stores/data.ts';
 import { formatWhole } from '../format.ts';
 import { IconSquare } from '../icons.ts';
-import { useTryBlocker } from './TryScreen.tsx';
 import classes from './Try.module.css';
+import { useTryBlocker } from './useTryBlocker.ts';
 
 function Origin() {
   const { heldOut, prompts } = useChat();

@@ -5,7 +5,6 @@ import { loadHeldOut, stopChat, useChat } from '../../stores/chat.ts';
 import { useData } from '../../stores/data.ts';
 import { dismissImportError, useExport } from '../../stores/exporting.ts';
 import { chooseModel, loadModel, useModel } from '../../stores/model.ts';
-import { useRun } from '../../stores/run.ts';
 import { goTo } from '../../stores/session.ts';
 import { useTuned } from '../../stores/tuned.ts';
 import { EmptyState } from '../components/EmptyState.tsx';
@@ -17,15 +16,6 @@ import { OpenAdapter } from './OpenAdapter.tsx';
 import { PromptBox } from './PromptBox.tsx';
 import { SamplingControls } from './SamplingControls.tsx';
 import classes from './Try.module.css';
-
-/** Why a prompt cannot run now; null when it can. */
-export function useTryBlocker(): string | null {
-  const status = useRun((s) => s.status);
-  const ready = useModel((s) => s.status === 'ready');
-  if (!ready) return 'Load a model first';
-  if (status === 'running' || status === 'starting') return 'The model is training. Pause it to try it.';
-  return null;
-}
 
 function Reference() {
   const heldOut = useChat((s) => s.heldOut);
