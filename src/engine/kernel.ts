@@ -72,6 +72,8 @@ export interface KernelSpec {
   constants?: Record<string, number | boolean>;
   /** Storage types of the weight loader functions, if the body uses them. */
   weight?: StorageType;
+  /** The body broadcasts within subgroups; only where engine.info.subgroups. */
+  subgroups?: boolean;
   /** `read` is var<storage, read>, `write` is var<storage, read_write>; in binding order from 2. */
   access: Access[];
 }
@@ -83,7 +85,7 @@ const constant = (name: string, value: number | boolean): string =>
 export function kernelSource(spec: KernelSpec): string {
   const header = Object.entries(spec.constants ?? {}).map(([k, v]) => constant(k, v));
   if (spec.weight) header.push(`const WEIGHT_TYPE: u32 = ${{ f32: 0, bf16: 1, f16: 2 }[spec.weight]}u;`);
-  return [`// ${spec.name}`, ...header, step, elementwise, ...(spec.weight ? [packed] : []), spec.body].join('\n');
+  return [`// ${spec.name}`, ...(spec.subgroups ? ['enable subgroups;'] : []), ...header, step, elementwise, ...(spec.weight ? [packed] : []), spec.body].join('\n');
 }
 
 /** Pipeline and layout for a spec, compiled asynchronously once for each distinct source. */

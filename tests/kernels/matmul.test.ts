@@ -1,14 +1,31 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TOKENS, type Rows } from '../../src/engine/kernel.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/engine/kernels/matmul.ts';
-import { TOKENS } from '../../src/engine/kernel.ts';
 import type { StorageType } from '../../src/engine/tensor.ts';
+import { availableVariants, SHAPE_CLASSES, VARIANTS, type MatmulVariant } from '../../src/engine/variants.ts';
 import * as twin from '../reference/matmul.ts';
 import { normal, openKit, storable, type Kit } from './run.ts';
 
 const DTYPES: StorageType[] = ['f32', 'bf16', 'f16'];
-/** [M, N, K]: one, odd, round, prime, LoRA-shaped. */
-const SIZES: [number, number, number][] = [[1, 1, 1], [3, 5, 7], [5, 9, 12], [32, 64, 64], [33, 67, 131], [37, 8, 128], [37, 128, 8], [29, 3, 30], [29, 30, 3]];
 const SPARE_ROWS = 3;
+type Size = [M: number, N: number, K: number];
+/** With few and with many columns on either side, row lengths a multiple of 4 and not: one, prime and round. */
+const SIZES: Size[] = [[1, 1, 1], [33, 67, 131], [37, 8, 36], [66, 72, 64], [9, 70, 8], [5, 9, 37], [70, 36, 12], [19, 39, 9]];
+/** Storage types differ in how weights are loaded, and that only by whether rows are a multiple of 4. */
+const PACKED_SIZES: Size[] = [[33, 67, 131], [66, 72, 64]];
+const ROW_SIZES: Size[] = [[1, 67, 131], [4, 72, 64], [3, 40, 8]];
+const sizes = (variant: MatmulVariant, dtype: StorageType): Size[] => (variant === 'row' ? ROW_SIZES : dtype === 'f32' ? SIZES : PACKED_SIZES);
+
+function useVariant(kit: Kit, variant: MatmulVariant): void {
+  for (const shape of SHAPE_CLASSES) kit.engine.variants[shape] = variant;
+}
+
+/** Runs NT over x and returns y with the rows beyond M. */
+async function runNT(kit: Kit, dtype: StorageType, [M, N, K]: Size, x: ArrayLike<number>, w: ArrayLike<number>, rows: Rows = TOKENS) {
+  const y = kit.empty('y', (M + SPARE_ROWS) * N, 7);
+  await kit.run(matmulNT(kit.engine, { label: 'nt', rows, x: kit.tensor('x', x), w: kit.weight('w', dtype, N, K, w), y, alpha: 0.5 }), { tokens: M });
+  return kit.read(y);
+}
 
 describe('matrix products', () => {
   let kit: Kit;
@@ -17,40 +34,127 @@ describe('matrix products', () => {
   });
   afterAll(() => kit.close());
 
-  for (const dtype of DTYPES) {
-    it(`matmulNT with ${dtype} weights gives its twin's numbers at odd and round sizes, and leaves rows beyond M alone`, async () => {
-      for (const [M, N, K] of SIZES) {
-        const x = normal(M * K, 1);
-        const w = storable(normal(N * K, 2), dtype);
-        const y = kit.empty('y', (M + SPARE_ROWS) * N, 7);
-        await kit.run(matmulNT(kit.engine, { label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: kit.weight('w', dtype, N, K, w), y, alpha: 0.5 }), { tokens: M });
-        const got = await kit.read(y);
-        expect(got.subarray(0, M * N), `${M} x ${N} x ${K}`).toBeAllclose(twin.matmulNT(x, w, M, N, K, { alpha: 0.5 }), 'f32');
-        expect(got.subarray(M * N)).toEqual(new Float32Array(SPARE_ROWS * N).fill(7));
-      }
-    });
+  it('offer only variants this device can run, and subgroup kernels where it has subgroups of 4 or more', () => {
+    for (const shape of SHAPE_CLASSES) {
+      const missing = VARIANTS[shape].filter((v) => !availableVariants(kit.engine, shape).includes(v));
+      expect(missing).toEqual(kit.engine.device.adapterInfo.subgroupMinSize >= 4 ? [] : ['subgroup']);
+    }
+  });
 
-    it(`matmulNN with ${dtype} weights gives its twin's numbers at odd and round sizes, and leaves rows beyond M alone`, async () => {
-      for (const [M, N, K] of SIZES) {
-        const dy = normal(M * N, 1);
-        const w = storable(normal(N * K, 2), dtype);
-        const dx = kit.empty('dx', (M + SPARE_ROWS) * K, 7);
-        await kit.run(matmulNN(kit.engine, { label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: kit.weight('w', dtype, N, K, w), dx, alpha: 0.5 }), { tokens: M });
-        const got = await kit.read(dx);
-        expect(got.subarray(0, M * K), `${M} x ${N} x ${K}`).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { alpha: 0.5 }), 'f32');
-        expect(got.subarray(M * K)).toEqual(new Float32Array(SPARE_ROWS * K).fill(7));
+  for (const variant of ['direct', 'subgroup', 'tiled', 'row'] as const) {
+    describe(`${variant} kernels`, () => {
+      for (const dtype of DTYPES) {
+        it(`matmulNT with ${dtype} weights gives its twin's numbers at odd and round sizes, and leaves rows beyond M alone`, async () => {
+          useVariant(kit, variant);
+          for (const [M, N, K] of sizes(variant, dtype)) {
+            const x = normal(M * K, 1);
+            const w = storable(normal(N * K, 2), dtype);
+            const got = await runNT(kit, dtype, [M, N, K], x, w, variant === 'row' ? { kind: 'fixed', count: M } : TOKENS);
+            expect(got.subarray(0, M * N), `${M} x ${N} x ${K}`).toBeAllclose(twin.matmulNT(x, w, M, N, K, { alpha: 0.5 }), 'f32');
+            expect(got.subarray(M * N)).toEqual(new Float32Array(SPARE_ROWS * N).fill(7));
+          }
+        });
+
+        if (variant === 'row') continue;
+        it(`matmulNN with ${dtype} weights gives its twin's numbers at odd and round sizes, and leaves rows beyond M alone`, async () => {
+          useVariant(kit, variant);
+          for (const [M, N, K] of sizes(variant, dtype)) {
+            const dy = normal(M * N, 1);
+            const w = storable(normal(N * K, 2), dtype);
+            const dx = kit.empty('dx', (M + SPARE_ROWS) * K, 7);
+            await kit.run(matmulNN(kit.engine, { label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: kit.weight('w', dtype, N, K, w), dx, alpha: 0.5 }), { tokens: M });
+            const got = await kit.read(dx);
+            expect(got.subarray(0, M * K), `${M} x ${N} x ${K}`).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { alpha: 0.5 }), 'f32');
+            expect(got.subarray(M * K)).toEqual(new Float32Array(SPARE_ROWS * K).fill(7));
+          }
+        });
       }
+
+      it('matmulNT adds a bias, what y holds, or another tensor, in rows given by offsets', async () => {
+        useVariant(kit, variant);
+        const rows: Rows = { kind: 'fixed', count: variant === 'row' ? 3 : 5 };
+        const [M, N, K] = [rows.count, 37, 12];
+        const x = normal((M + 2) * K, 1);
+        const w = normal(N * K, 2);
+        const bias = normal(N, 3);
+        const c = normal((M + 1) * N, 4);
+        for (const add of ['accumulate', 'tensor'] as const) {
+          const held = kit.tensor('held', c);
+          const y = add === 'accumulate' ? held : kit.empty('y', (M + 1) * N);
+          await kit.run(matmulNT(kit.engine, {
+            label: 'nt', rows, x: kit.tensor('x', x), w: kit.weight('w', 'f32', N, K, w), y,
+            add: add === 'accumulate' ? add : held, bias: kit.tensor('bias', bias), xRowStart: 2, yRowStart: 1, alpha: -2,
+          }), {});
+          const expected = twin.matmulNT(x.subarray(2 * K), w, M, N, K, { alpha: -2, bias, add: c.subarray(N) });
+          expect((await kit.read(y)).subarray(N), add).toBeAllclose(expected, 'f32');
+        }
+      });
+
+      if (variant === 'row') return;
+      it('a weight in several parts gives what one part gives', async () => {
+        useVariant(kit, variant);
+        const [M, N, K] = [13, 154, 22];
+        const w = storable(normal(N * K, 2), 'bf16');
+        const x = normal(M * K, 1);
+        const dy = normal(M * N, 3);
+        const before = normal(M * K, 4);
+        const weight = kit.weight('w', 'bf16', N, K, w, 2048);
+        const y = kit.empty('y', M * N);
+        const dx = kit.tensor('dx', before);
+        const ops = [
+          ...matmulNT(kit.engine, { label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: weight, y }),
+          ...matmulNN(kit.engine, { label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: weight, dx, accumulate: true }),
+        ];
+        expect(weight.parts.map((part) => part.rowStart)).toEqual([0, 46, 92, 138]);
+        expect(ops).toHaveLength(8);
+        await kit.run(ops, { tokens: M });
+        expect(await kit.read(y)).toBeAllclose(twin.matmulNT(x, w, M, N, K), 'f32');
+        expect(await kit.read(dx)).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { add: before }), 'f32');
+      });
+
+      it('a row of y has the same bits whatever other rows there are', async () => {
+        useVariant(kit, variant);
+        const [N, K] = [72, 64];
+        const x = normal(67 * K, 1);
+        const w = normal(N * K, 2);
+        const many = await runNT(kit, 'f32', [67, N, K], x, w);
+        for (const M of [5, 17]) {
+          const few = await runNT(kit, 'f32', [M, N, K], x.subarray(0, M * K), w);
+          expect(few.subarray(0, M * N)).toEqual(many.subarray(0, M * N));
+        }
+      });
+
+      it('matmulTN gives its twin\'s numbers, accumulating by default', async () => {
+        useVariant(kit, variant);
+        for (const [P, Q, M] of [...SIZES, [8, 130, 300], [130, 16, 300]] as const) {
+          const p = normal(M * P, 1);
+          const q = normal(M * Q, 2);
+          const before = normal(P * Q, 3);
+          for (const accumulate of [undefined, false]) {
+            const out = kit.tensor('out', before);
+            await kit.run(matmulTN(kit.engine, { label: 'tn', rows: TOKENS, p: kit.tensor('p', p), pCols: P, q: kit.tensor('q', q), qCols: Q, out, alpha: 2, accumulate }), { tokens: M });
+            const expected = twin.matmulTN(p, q, M, P, Q, { alpha: 2, add: accumulate === undefined ? before : undefined });
+            expect(await kit.read(out), `${P} x ${Q} over ${M}`).toBeAllclose(expected, 'f32');
+          }
+        }
+      });
     });
   }
 
-  it('matmulTN gives its twin\'s numbers, accumulating by default', async () => {
-    for (const [P, Q, M] of SIZES) {
-      const p = normal(M * P, 1);
-      const q = normal(M * Q, 2);
-      const before = normal(P * Q, 3);
-      const out = kit.tensor('out', before);
-      await kit.run(matmulTN(kit.engine, { label: 'tn', rows: TOKENS, p: kit.tensor('p', p), pCols: P, q: kit.tensor('q', q), qCols: Q, out, alpha: 2 }), { tokens: M });
-      expect(await kit.read(out), `${P} x ${Q} over ${M}`).toBeAllclose(twin.matmulTN(p, q, M, P, Q, { alpha: 2, add: before }), 'f32');
-    }
+  it('tiled gives its twin\'s numbers with the tile sizes of GPUs too', async () => {
+    const e = { ...kit.engine, info: { ...kit.engine.info, software: false } };
+    useVariant(kit, 'tiled');
+    const [M, N, K] = [70, 67, 36];
+    const x = normal(M * K, 1);
+    const w = normal(N * K, 2);
+    const y = kit.empty('y', M * N);
+    const out = kit.empty('out', N * K);
+    await kit.run([
+      ...matmulNT(e, { label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: kit.weight('w', 'f32', N, K, w), y }),
+      ...matmulTN(e, { label: 'tn', rows: TOKENS, p: y, pCols: N, q: kit.tensor('x', x), qCols: K, out }),
+    ], { tokens: M });
+    const expected = twin.matmulNT(x, w, M, N, K);
+    expect(await kit.read(y)).toBeAllclose(expected, 'f32');
+    expect(await kit.read(out)).toBeAllclose(twin.matmulTN(expected, x, M, N, K), 'f32');
   });
 });

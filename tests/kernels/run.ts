@@ -19,8 +19,8 @@ export interface Kit {
   tensor(label: string, values: ArrayLike<number>): Tensor;
   /** n zeroed elements, or all `fill`. */
   empty(label: string, elements: number, fill?: number): Tensor;
-  /** A weight in storage type `dtype`; the values must be exact in it (see `storable`). Cut in parts where the engine's maxBinding asks for it. */
-  weight(label: string, dtype: StorageType, rows: number, cols: number, values: ArrayLike<number>): Weight;
+  /** A weight in storage type `dtype`; the values must be exact in it (see `storable`). Cut in parts of at most maxBinding bytes, by default the engine's. */
+  weight(label: string, dtype: StorageType, rows: number, cols: number, values: ArrayLike<number>, maxBinding?: number): Weight;
   /** Runs the ops once, in order. A WebGPU error fails with its message. */
   run(ops: Op[], step: Partial<StepValues>): Promise<void>;
   read(tensor: Tensor, elements?: number): Promise<Float32Array<ArrayBuffer>>;
@@ -46,8 +46,8 @@ export async function openKit(options: EngineOptions = {}): Promise<Kit> {
       if (fill !== 0) writeTensor(engine, tensor, new Float32Array(elements).fill(fill));
       return tensor;
     },
-    weight(label, dtype, rows, cols, values) {
-      const weight = createWeight(engine, label, dtype, rows, cols);
+    weight(label, dtype, rows, cols, values, maxBinding = engine.maxBinding) {
+      const weight = createWeight({ ...engine, maxBinding }, label, dtype, rows, cols);
       writeWeightBytes(engine, weight, 0, packValues(values, dtype));
       return weight;
     },

@@ -1,18 +1,92 @@
 /**
- * The three matrix products of LoRA training: X W^T, dY W and A^T B. Owns their launch; refuses to know which layer they serve.
- * Weights keep their storage type; a weight in several parts gives one op a part.
+ * The three matrix products of LoRA training: X W^T, dY W and A^T B. Owns their launch and the choice of kernel by shape class;
+ * refuses to know which layer they serve. Weights keep their storage type; a weight in several parts gives one op a part.
  */
-import matmulNNBody from '../../../shaders/matmul_nn.wgsl?raw';
-import matmulNTBody from '../../../shaders/matmul_nt.wgsl?raw';
-import matmulTNBody from '../../../shaders/matmul_tn.wgsl?raw';
+import leftBy4 from '../../../shaders/lib/left_by4.wgsl?raw';
+import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
+import productNN from '../../../shaders/lib/product_nn.wgsl?raw';
+import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
+import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
+import tile from '../../../shaders/lib/tile.wgsl?raw';
+import weightBy4F32 from '../../../shaders/lib/weight_by4_f32.wgsl?raw';
+import weightBy4Packed from '../../../shaders/lib/weight_by4_packed.wgsl?raw';
+import weightOdd from '../../../shaders/lib/weight_odd.wgsl?raw';
+import nnDirect from '../../../shaders/matmul_nn.wgsl?raw';
+import nnSubgroup from '../../../shaders/matmul_nn_subgroup.wgsl?raw';
+import nnTiled from '../../../shaders/matmul_nn_tiled.wgsl?raw';
+import ntDirect from '../../../shaders/matmul_nt.wgsl?raw';
+import ntRow from '../../../shaders/matmul_nt_row.wgsl?raw';
+import ntSubgroup from '../../../shaders/matmul_nt_subgroup.wgsl?raw';
+import ntTiled from '../../../shaders/matmul_nt_tiled.wgsl?raw';
+import tnDirect from '../../../shaders/matmul_tn.wgsl?raw';
+import tnSubgroup from '../../../shaders/matmul_tn_subgroup.wgsl?raw';
+import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, f32, linearGrid, rowCount, rowParams, type Op, type Rows, type StepDims } from '../kernel.ts';
-import type { Tensor, Weight } from '../tensor.ts';
+import { compileKernel, f32, linearGrid, rowCount, rowParams, type KernelSpec, type Op, type Rows } from '../kernel.ts';
+import type { StorageType, Tensor, Weight } from '../tensor.ts';
+import { chosenVariant, FEW_ROWS, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
 
-const TILE = 4;
-const THREADS = 32;
+type Grid = [number, number, number];
 
-const tiles = (n: number): number => Math.ceil(n / TILE);
+/** A kernel body, its constants, and its workgroups for `rows` x `columns` of output. */
+interface Launch {
+  body: string;
+  constants?: Record<string, number | boolean>;
+  grid: (rows: number, columns: number) => Grid;
+}
+
+const over = (n: number, size: number): number => Math.ceil(n / size);
+
+/** A thread a 4 x 4 tile. */
+const directLaunch = (body: string): Launch => ({ body, grid: (rows, columns) => linearGrid(over(rows, 4) * over(columns, 4), 32) });
+
+const LANES = 8;
+/** A workgroup 8 shared rows x LANES threads of 4 columns, or the other way round. */
+const subgroupLaunch = (body: string): Launch => ({ body, constants: { LANES }, grid: (rows, columns) => [over(rows, 8), over(columns, 4 * LANES), 1] });
+const transposedLaunch = (body: string): Launch => ({ body, constants: { LANES }, grid: (rows, columns) => [over(rows, 4 * LANES), over(columns, 8), 1] });
+
+/** A workgroup a tile of TY * 8 rows x TX * 4 columns. */
+interface TileShape {
+  TX: number;
+  TY: number;
+  SLICES: number;
+  DEPTH: number;
+}
+/**
+ * DEPTH, the steps of the sum held in workgroup memory, is small on software: SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and
+ * tiles only run there to be tested.
+ */
+const wideTile = (e: Engine): TileShape => ({ TX: 16, TY: 8, SLICES: 1, DEPTH: e.info.software ? 4 : 16 });
+const skinnyTile = (e: Engine): TileShape => (e.info.software ? { TX: 4, TY: 2, SLICES: 2, DEPTH: 8 } : { TX: 4, TY: 2, SLICES: 8, DEPTH: 32 });
+const tiledLaunch = (body: string, shape: TileShape): Launch => ({
+  body: `${tile}\n${body}`,
+  constants: { ...shape },
+  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * 4), 1],
+});
+
+const rowLaunch: Launch = { body: ntRow, grid: (_, columns) => linearGrid(columns, 8) };
+
+const spec = (name: string, variant: MatmulVariant, launch: Launch, rest: { library: string[]; constants: Record<string, number | boolean>; access: KernelSpec['access'] }): KernelSpec => ({
+  name: variant === 'direct' ? name : `${name}_${variant}`,
+  body: [...rest.library, launch.body].join('\n'),
+  constants: { ...rest.constants, ...launch.constants },
+  subgroups: variant === 'subgroup',
+  access: rest.access,
+});
+
+/** Loaders of the weight: four elements at a time where rows are multiples of 4. */
+function weightLoader(dtype: StorageType, by4: boolean): { library: string[]; constants: Record<string, number>; weight?: StorageType } {
+  if (!by4) return { library: [weightOdd], constants: {}, weight: dtype };
+  if (dtype === 'f32') return { library: [weightBy4F32], constants: {} };
+  return { library: [weightBy4Packed], constants: { WEIGHT_TYPE: dtype === 'bf16' ? 1 : 2 } };
+}
+
+/** The most rows these tensors and this kind of rows allow: what a product is classed by, whatever a batch holds. */
+function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart: number | undefined][]): number {
+  const capacity = sides.map(([tensor, cols, rowStart]) => Math.floor(tensor.byteLength / 4 / cols) - (rowStart ?? 0));
+  return Math.min(rows.kind === 'tokens' ? Infinity : rows.count, ...capacity);
+}
+
 const partLabel = (label: string, w: Weight, i: number): string => (w.parts.length > 1 ? `${label} part ${i}` : label);
 
 export interface MatmulNT {
@@ -34,24 +108,41 @@ export interface MatmulNT {
   yRowStart?: number;
 }
 
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
+  const skinny = shape === 'matmulNT.skinny';
+  if (variant === 'tiled') return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e));
+  if (variant === 'row') return rowLaunch;
+  if (variant === 'direct') return directLaunch(ntDirect);
+  const launch = skinny ? transposedLaunch(ntSubgroup) : subgroupLaunch(ntSubgroup);
+  return { ...launch, constants: { ...launch.constants, LANES_ALONG_M: skinny } };
+}
+
 /** y[M, N] = alpha * x[M, K] w[N, K]^T + bias[N] (+ y or another tensor). */
 export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const { w, rows } = o;
   const K = w.cols;
-  return w.parts.map((part, i): Op => ({
-    label: partLabel(o.label, w, i),
-    ...compileKernel(e, {
-      name: 'matmul_nt',
-      body: matmulNTBody,
-      constants: { K_BY_4: K % 4 === 0, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
-      weight: w.dtype,
+  const few = mostRows(rows, [o.x, K, o.xRowStart], [o.y, w.rows, o.yRowStart]) <= FEW_ROWS;
+  const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : few ? 'matmulNT.row' : 'matmulNT.wide';
+  const variant = chosenVariant(e, shape);
+  const launch = launchNT(e, shape, variant);
+  const loader = weightLoader(w.dtype, K % 4 === 0);
+  const kernel = compileKernel(e, {
+    ...spec('matmul_nt', variant, launch, {
+      library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, productNT],
+      constants: { ...loader.constants, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
       access: ['read', 'read', 'read', 'read', 'write'],
     }),
+    weight: loader.weight,
+  });
+  return w.parts.map((part, i): Op => ({
+    label: partLabel(o.label, w, i),
+    pipeline: kernel.pipeline,
+    layout: kernel.layout,
     params: [...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(o.alpha ?? 1)],
     // What is not given is bound to x, which is only read too.
     tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y],
-    grid: (dims: StepDims) => linearGrid(tiles(rowCount(rows, dims)) * tiles(part.rows), THREADS),
-    flops: (dims: StepDims) => 2 * rowCount(rows, dims) * part.rows * K,
+    grid: (dims) => launch.grid(rowCount(rows, dims), part.rows),
+    flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
   }));
 }
 
@@ -71,24 +162,40 @@ export interface MatmulNN {
   dxRowStart?: number;
 }
 
+function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
+  if (variant === 'tiled') return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e));
+  if (variant === 'subgroup') return subgroupLaunch(nnSubgroup);
+  return directLaunch(nnDirect);
+}
+
 /** dx[M, K] (+)= alpha * dy[M, N] w[N, K]. */
 export function matmulNN(e: Engine, o: MatmulNN): Op[] {
   const { w, rows } = o;
   const K = w.cols;
-  return w.parts.map((part, i): Op => ({
-    label: partLabel(o.label, w, i),
-    ...compileKernel(e, {
-      name: 'matmul_nn',
-      body: matmulNNBody,
-      constants: { K_BY_4: K % 4 === 0, ACCUMULATE: i > 0 || (o.accumulate ?? false) },
-      weight: w.dtype,
-      access: ['read', 'read', 'write'],
-    }),
-    params: [...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, o.dxRowStart ?? 0, f32(o.alpha ?? 1)],
-    tensors: [o.dy, part.tensor, o.dx],
-    grid: (dims: StepDims) => linearGrid(tiles(rowCount(rows, dims)) * tiles(K), THREADS),
-    flops: (dims: StepDims) => 2 * rowCount(rows, dims) * part.rows * K,
-  }));
+  const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
+  const variant = chosenVariant(e, shape);
+  const launch = launchNN(e, shape, variant);
+  const loader = weightLoader(w.dtype, K % 4 === 0);
+  const leftIsBy4 = w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
+  return w.parts.map((part, i): Op => {
+    const kernel = compileKernel(e, {
+      ...spec('matmul_nn', variant, launch, {
+        library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, productNN],
+        constants: { ...loader.constants, ACCUMULATE: i > 0 || (o.accumulate ?? false) },
+        access: ['read', 'read', 'write'],
+      }),
+      weight: loader.weight,
+    });
+    return {
+      label: partLabel(o.label, w, i),
+      pipeline: kernel.pipeline,
+      layout: kernel.layout,
+      params: [...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, o.dxRowStart ?? 0, f32(o.alpha ?? 1)],
+      tensors: [o.dy, part.tensor, o.dx],
+      grid: (dims) => launch.grid(rowCount(rows, dims), K),
+      flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
+    };
+  });
 }
 
 export interface MatmulTN {
@@ -107,20 +214,28 @@ export interface MatmulTN {
   accumulate?: boolean;
 }
 
+function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
+  if (variant === 'tiled') return tiledLaunch(tnTiled, skinnyTile(e));
+  if (variant === 'direct') return directLaunch(tnDirect);
+  const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
+  return { body: tnSubgroup, constants: { LANES, OWN_P: P > Q }, grid: () => [over(wide, 4 * LANES), over(narrow, 8), 1] };
+}
+
 /** out[P, Q] (+)= alpha * sum_m p[m, P] q[m, Q]; with no rows nothing is written. */
 export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const { rows, pCols: P, qCols: Q } = o;
+  const variant = chosenVariant(e, 'matmulTN.skinny');
+  const launch = launchTN(e, variant, P, Q);
   return [{
     label: o.label,
-    ...compileKernel(e, {
-      name: 'matmul_tn',
-      body: matmulTNBody,
+    ...compileKernel(e, spec('matmul_tn', variant, launch, {
+      library: [productTN],
       constants: { ACCUMULATE: o.accumulate ?? true },
       access: ['read', 'read', 'write'],
-    }),
+    })),
     params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1)],
     tensors: [o.p, o.q, o.out],
-    grid: (dims: StepDims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(tiles(P) * tiles(Q), THREADS)),
-    flops: (dims: StepDims) => 2 * rowCount(rows, dims) * P * Q,
+    grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(P, Q)),
+    flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
   }];
 }

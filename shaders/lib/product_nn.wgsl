@@ -1,0 +1,27 @@
+// What the variants of dx = dy W share: bindings and the way sums become elements of dx. `left` is dy.
+struct Params {
+  rows_kind: u32, rows_start: u32, rows_cap: u32,
+  n: u32, k: u32,                // rows and columns of this part of the weight
+  stride: u32, col: u32,         // columns of dy, and where this part's begin
+  dy_row: u32, dx_row: u32,      // row offsets into dy and dx
+  alpha: f32,
+}
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> left: array<Unit>;
+@group(0) @binding(3) var<storage, read> weight: array<WeightUnit>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+
+// Four elements of dx from column k on, as many as there are.
+fn store4(m: u32, k: u32, sums: vec4<f32>) {
+  for (var i = 0u; i < min(4u, params.k - k); i += 1u) {
+    let at = (m + params.dx_row) * params.k + k + i;
+    if (ACCUMULATE) { dx[at] += params.alpha * sums[i]; } else { dx[at] = params.alpha * sums[i]; }
+  }
+}
+
+fn dy_offset(m: u32, rows: u32) -> u32 { return (params.dy_row + min(m, rows - 1u)) * params.stride + params.col; }
+
+// Columns k .. k+3 of row n of w; beyond the last row it repeats, where dy counts as zero.
+fn weight_row(n: u32, k: u32) -> vec4<f32> {
+  return weight4(min(n, params.n - 1u) * params.k + min(k, params.k - 1u));
+}

@@ -1,0 +1,28 @@
+// What the variants of y = x W^T share: bindings and the way a sum becomes an element of y. `left` is x.
+struct Params {
+  rows_kind: u32, rows_start: u32, rows_cap: u32,
+  n: u32, k: u32,                // rows and columns of this part of the weight
+  stride: u32, col: u32,         // columns of y, and where this part's begin
+  x_row: u32, y_row: u32,        // row offsets into x and y
+  alpha: f32,
+}
+@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> left: array<Unit>;
+@group(0) @binding(3) var<storage, read> weight: array<WeightUnit>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> c: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+// ADD: 0 overwrites y, 1 accumulates into y, 2 overwrites with c added.
+fn store(m: u32, n: u32, sum: f32) {
+  let column = params.col + n;
+  let at = (m + params.y_row) * params.stride + column;
+  var value = params.alpha * sum;
+  if (HAS_BIAS) { value += bias[column]; }
+  if (ADD == 1u) { value += y[at]; }
+  if (ADD == 2u) { value += c[at]; }
+  y[at] = value;
+}
+
+fn x_offset(m: u32, rows: u32) -> u32 { return (params.x_row + min(m, rows - 1u)) * params.k; }
+fn w_offset(n: u32) -> u32 { return min(n, params.n - 1u) * params.k; }

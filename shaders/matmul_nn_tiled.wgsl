@@ -1,0 +1,27 @@
+// dx[m, k] (+)= alpha * sum_n dy[m, n] w[n, k]      dY W through workgroup memory.
+// dy [M, stride], w [N, K] one part of a frozen weight, dx [M, K]; see lib/product_nn.wgsl.
+// One workgroup = a tile of dx, one thread = 8 rows x 4 columns of it (lib/tile.wgsl).
+// The order of the sum over n does not depend on M. Overwrites or accumulates: constant ACCUMULATE. Constants: TX, TY, SLICES, DEPTH.
+var<private> rows: u32;
+
+fn left_rows(m: u32, n: u32) -> Block {
+  let remaining = params.n - n;
+  let block = transposed(
+    left4(dy_offset(m, rows) + n, remaining), left4(dy_offset(m + 1u, rows) + n, remaining),
+    left4(dy_offset(m + 2u, rows) + n, remaining), left4(dy_offset(m + 3u, rows) + n, remaining));
+  return masked(block, n < params.n);
+}
+
+fn right_rows(k: u32, n: u32) -> Block {
+  return Block(weight_row(n, k), weight_row(n + 1u, k), weight_row(n + 2u, k), weight_row(n + 3u, k));
+}
+
+fn store_row(m: u32, k: u32, sums: vec4<f32>) {
+  if (k < params.k) { store4(m, k, sums); }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
+  tile_product(group.x * TILE_ROWS, group.y * TILE_COLUMNS, params.n, rows, local);
+}

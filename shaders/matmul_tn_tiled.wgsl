@@ -1,0 +1,23 @@
+// out[p, q] (+)= alpha * sum_m a[m, p] b[m, q]      A^T B through workgroup memory, M dealt to slices of the workgroup.
+// a [M, P], b [M, Q], out [P, Q]; see lib/product_tn.wgsl.
+// One workgroup = a tile of out, one thread = 8 x 4 of it over every SLICES-th m (lib/tile.wgsl).
+// Overwrites or accumulates: constant ACCUMULATE. Constants: TX, TY, SLICES, DEPTH.
+var<private> rows: u32;
+
+// Beyond M the buffers may hold anything: both sides count as zero there.
+fn a_row(m: u32, p: u32) -> vec4<f32> { return select(vec4<f32>(), a4(min(m, rows - 1u), p), m < rows); }
+fn b_row(m: u32, q: u32) -> vec4<f32> { return select(vec4<f32>(), b4(min(m, rows - 1u), q), m < rows); }
+
+fn left_rows(p: u32, m: u32) -> Block { return Block(a_row(m, p), a_row(m + 1u, p), a_row(m + 2u, p), a_row(m + 3u, p)); }
+fn right_rows(q: u32, m: u32) -> Block { return Block(b_row(m, q), b_row(m + 1u, q), b_row(m + 2u, q), b_row(m + 3u, q)); }
+
+fn store_row(p: u32, q: u32, sums: vec4<f32>) {
+  for (var i = q; i < min(q + 4u, params.q); i += 1u) { store(p, i, sums[i - q]); }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let length = row_count(params.rows_kind, params.rows_start, params.rows_cap);
+  rows = length;
+  tile_product(group.x * TILE_ROWS, group.y * TILE_COLUMNS, length, params.p, local);
+}
