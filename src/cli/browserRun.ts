@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { EtudeError } from '../config/errors.ts';
-import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
+import type { CaseResult } from '../worker/conformance/runCase.ts';
+import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageCase, PageCaseOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
 import { launchPersistentChromium } from './chromium.ts';
+import type { NodeGpuKind } from './nodeGpu.ts';
 import type { RunRequest } from './runRequest.ts';
 import { startStaticServer } from './staticServer.ts';
 
@@ -81,29 +83,70 @@ async function listen(page: Page, onEvent: (event: HeadlessEvent) => void): Prom
   return { files, died };
 }
 
-export async function runInBrowser(request: RunRequest, onEvent: (event: HeadlessEvent) => void): Promise<HeadlessOutcome> {
+/** Serves the headless page with what is mounted, opens it in Chromium, and takes everything down again. */
+async function withHeadlessPage<T>(
+  device: NodeGpuKind, prepare: (mounts: Mounts) => Promise<void>, use: (page: Page) => Promise<T>, beforeLoad: (page: Page) => Promise<void> = async () => {},
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'etude-headless-'));
   const mounts = new Mounts(join(folder, 'page'));
   let context: BrowserContext | null = null;
   let server: Awaited<ReturnType<typeof startStaticServer>> | null = null;
   try {
-    const job = await pageJob(request, mounts);
+    await prepare(mounts);
     await buildHeadlessPage(join(folder, 'page'));
     server = await startStaticServer(mounts.mounts);
-    context = await launchPersistentChromium(request.device === 'swiftshader' ? 'swiftshader' : 'gpu', join(folder, 'profile'));
+    context = await launchPersistentChromium(device === 'swiftshader' ? 'swiftshader' : 'gpu', join(folder, 'profile'));
     const page = context.pages()[0] ?? await context.newPage();
-    const { files, died } = await listen(page, onEvent);
+    await beforeLoad(page);
     await page.goto(`${server.origin}${mounts.pagePath}headless.html`);
     await page.waitForFunction(() => 'etudeRun' in globalThis);
-    const outcome = await Promise.race([died, page.evaluate(({ job: given, wanted }) => {
-      const page = globalThis as unknown as { etudeRun(job: PageJob, device: string): Promise<PageOutcome> };
-      return page.etudeRun(given, wanted);
-    }, { job, wanted: request.device })]);
-    if (!outcome.ok) throw new EtudeError(outcome.error);
-    return { ...outcome.outcome, files: [...files].map(([path, parts]) => ({ path, bytes: new Uint8Array(Buffer.concat(parts)) })) };
+    return await use(page);
   } finally {
     await context?.close().catch(() => undefined);
     await server?.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+export async function runInBrowser(request: RunRequest, onEvent: (event: HeadlessEvent) => void): Promise<HeadlessOutcome> {
+  let job: PageJob;
+  let heard: Awaited<ReturnType<typeof listen>>;
+  return withHeadlessPage(
+    request.device,
+    async (mounts) => void (job = await pageJob(request, mounts)),
+    async (page) => {
+      const outcome = await Promise.race([heard.died, page.evaluate(({ job: given, wanted }) => {
+        const page = globalThis as unknown as { etudeRun(job: PageJob, device: string): Promise<PageOutcome> };
+        return page.etudeRun(given, wanted);
+      }, { job, wanted: request.device })]);
+      if (!outcome.ok) throw new EtudeError(outcome.error);
+      return { ...outcome.outcome, files: [...heard.files].map(([path, parts]) => ({ path, bytes: new Uint8Array(Buffer.concat(parts)) })) };
+    },
+    async (page) => void (heard = await listen(page, onEvent)),
+  );
+}
+
+/** Runs golden cases in Chromium, one after the other. `folders` hold a case each, with its adapter/ inside. */
+export async function runCasesInBrowser(folders: readonly string[], device: NodeGpuKind, onResult: (result: CaseResult, device: string) => void): Promise<void> {
+  const cases: PageCase[] = [];
+  await withHeadlessPage(
+    device,
+    async (mounts) => {
+      for (const path of folders) {
+        const adapter = join(path, 'adapter');
+        const { name, files } = await mounts.folder(path);
+        cases.push({ name, files, adapter: (await stat(adapter).catch(() => null)) ? (await mounts.folder(adapter)).files : [] });
+      }
+    },
+    async (page) => {
+      for (const one of cases) {
+        const answer = await page.evaluate(({ one: given, wanted }) => {
+          const page = globalThis as unknown as { etudeCase(one: PageCase, device: string): Promise<PageCaseOutcome> };
+          return page.etudeCase(given, wanted);
+        }, { one, wanted: device });
+        if (!answer.ok) throw new EtudeError(answer.error);
+        onResult(answer.result, answer.device);
+      }
+    },
+  );
 }

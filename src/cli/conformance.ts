@@ -6,12 +6,14 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openEngine } from '../engine/device.ts';
+import { variantsInForce } from '../engine/variants.ts';
+import { runCasesInBrowser } from './browserRun.ts';
 import { runMaskingCase } from './conformanceMasking.ts';
-import { runCase, type CaseResult } from './conformanceCase.ts';
+import { runCase, type CaseResult } from '../worker/conformance/runCase.ts';
 import { sourcesFromFolder } from './fsSource.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
-const USAGE = `npm run conformance -- FOLDER... [--device swiftshader|lavapipe|gpu|auto] [--variants NAME=VALUE,...] [--json FILE]
+const USAGE = `npm run conformance -- FOLDER... [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser] [--variants NAME=VALUE,...] [--json FILE]
 A folder is a case (golden.json in it), masking examples (examples.json in it), or a folder of such folders.`;
 
 type Found = { kind: 'model' | 'masking'; path: string };
@@ -41,32 +43,44 @@ export async function main(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { device: { type: 'string', default: 'auto' }, json: { type: 'string' }, variants: { type: 'string' }, help: { type: 'boolean' } },
+    options: { device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, json: { type: 'string' }, variants: { type: 'string' }, help: { type: 'boolean' } },
   });
-  if (values.help || positionals.length === 0 || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
+  if (values.help || positionals.length === 0 || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
     console.log(USAGE);
     return values.help ? 0 : 2;
   }
   const found = (await Promise.all(positionals.map((p) => find(resolve(p))))).flat();
   const results: (CaseResult | { name: string; status: 'PASS' | 'FAIL'; masking: unknown })[] = [];
-  const wanted = found.filter((c) => c.kind === 'model');
-  let engine = null;
-  if (wanted.length > 0) {
-    engine = await openEngine(await openNodeGpu(values.device as NodeGpuKind));
-    for (const pair of values.variants?.split(',') ?? []) {
-      const [name, value] = pair.split('=');
-      engine.variants[name!] = value!;
-    }
-    console.log(`on ${engine.info.description}`);
-  }
-  for (const { path } of wanted) {
-    const adapter = join(path, 'adapter');
-    const result = await runCase(engine!, basename(path), await sourcesFromFolder(path), existsSync(adapter) ? await sourcesFromFolder(adapter) : new Map());
+  const wanted = found.filter((c) => c.kind === 'model').map((c) => c.path);
+  const device = values.device as NodeGpuKind;
+  let on = '';
+  let variants: Record<string, string> = {};
+  const report = (result: CaseResult): void => {
     results.push(result);
     console.log(line(result));
     for (const [what, value] of Object.entries(result.stated)) console.log(`            ${what}: ${number(value)} (stated, not judged)`);
     for (const reason of result.reasons.slice(0, 12)) console.log(`            ${reason}`);
     if (result.reasons.length > 12) console.log(`            and ${result.reasons.length - 12} more`);
+  };
+  if (wanted.length > 0 && values.runtime === 'browser') {
+    await runCasesInBrowser(wanted, device, (result, description) => {
+      if (on === '') console.log(`on ${description} in Chromium`);
+      on = description;
+      report(result);
+    });
+  } else if (wanted.length > 0) {
+    const engine = await openEngine(await openNodeGpu(device));
+    for (const pair of values.variants?.split(',') ?? []) {
+      const [name, value] = pair.split('=');
+      engine.variants[name!] = value!;
+    }
+    on = engine.info.description;
+    console.log(`on ${on}`);
+    for (const path of wanted) {
+      const adapter = join(path, 'adapter');
+      report(await runCase(engine, basename(path), await sourcesFromFolder(path), existsSync(adapter) ? await sourcesFromFolder(adapter) : new Map()));
+    }
+    variants = variantsInForce(engine);
   }
   for (const { path } of found.filter((c) => c.kind === 'masking')) {
     const masks = await runMaskingCase(path);
@@ -75,7 +89,7 @@ export async function main(argv: string[]): Promise<number> {
     console.log(`${status.padEnd(11)} ${basename(path).padEnd(22)}  masks ${masks.pass}/${masks.pass + masks.fail} equal, ${masks.reported} with boundary tokens reported, not judged`);
     for (const text of masks.lines) console.log(`            ${text}`);
   }
-  if (values.json) await writeFile(values.json, JSON.stringify({ device: engine?.info ?? null, variants: engine?.variants ?? {}, results }, null, 1));
+  if (values.json) await writeFile(values.json, JSON.stringify({ device: on, variants, results }, null, 1));
   const failed = results.filter((r) => r.status !== 'PASS').length;
   console.log(`${results.length - failed} passed, ${failed} failed`);
   return results.length > 0 && failed === 0 ? 0 : 1;

@@ -5,13 +5,16 @@
 import { EtudeError, toUserMessage } from '../config/errors.ts';
 import { checkRange, unreadable, type ByteSource } from '../formats/byteSource.ts';
 import { builtinFromSite } from '../hub/builtin.ts';
-import { runHeadless, type FileAddress, type HeadlessEvent, type PageJob, type PageOutcome } from './headlessRun.ts';
+import { openEngine, type Engine } from '../engine/device.ts';
+import { runCase } from './conformance/runCase.ts';
+import { runHeadless, type FileAddress, type HeadlessEvent, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
 
 interface HeadlessPage {
   etudeEvent(event: HeadlessEvent): Promise<void>;
   /** One piece of a finished file, in order. */
   etudeFile(path: string, base64: string): Promise<void>;
   etudeRun(job: PageJob, device: string): Promise<PageOutcome>;
+  etudeCase(one: PageCase, device: string): Promise<PageCaseOutcome>;
 }
 const page = globalThis as unknown as HeadlessPage;
 
@@ -47,6 +50,20 @@ async function blobFromAddress({ name, size, url }: FileAddress): Promise<Blob> 
 const named = ({ name, files }: { name: string; files: FileAddress[] }) => ({
   name, files: new Map(files.map((file) => [file.name, sourceFromAddress(file)])),
 });
+
+/** Kept between cases: they share their kernels. */
+let engine: Promise<Engine> | null = null;
+
+page.etudeCase = async ({ name, files, adapter }, device) => {
+  try {
+    engine ??= gpuFor(device).then((gpu) => openEngine(gpu));
+    const opened = await engine;
+    const result = await runCase(opened, name, named({ name, files }).files, named({ name, files: adapter }).files);
+    return { ok: true, result, device: opened.info.description };
+  } catch (error) {
+    return { ok: false, error: toUserMessage(error) };
+  }
+};
 
 /** A multiple of 3, so that the pieces' base64 can be joined or decoded apart. */
 const PIECE = 3 << 18;

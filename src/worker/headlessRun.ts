@@ -4,6 +4,7 @@
  */
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
+import type { CaseResult } from './conformance/runCase.ts';
 import type { DataReport, DatasetSummary } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { openBuiltinModel } from '../hub/builtin.ts';
@@ -50,6 +51,10 @@ export interface PageJob {
   adapter: { name: string; files: FileAddress[] } | null;
   recipe: Recipe;
 }
+
+/** A golden case as it crosses into the page, and its result. */
+export interface PageCase { name: string; files: FileAddress[]; adapter: FileAddress[] }
+export type PageCaseOutcome = { ok: true; result: CaseResult; device: string } | { ok: false; error: UserMessage };
 
 /** What the page answers; bytes of files travel apart. */
 export type PageOutcome = { ok: true; outcome: Omit<HeadlessOutcome, 'files'> } | { ok: false; error: UserMessage };

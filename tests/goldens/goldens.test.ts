@@ -1,6 +1,6 @@
 /** The whole engine beside transformers and PEFT, and proof that the comparison can fail. llama_long is in `npm run proof`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMITS, type CaseResult } from '../../src/cli/conformanceCase.ts';
+import { LIMITS, type CaseResult } from '../../src/worker/conformance/runCase.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
 import { testGpu } from '../setup/gpu.ts';

@@ -1,7 +1,7 @@
 /** How the golden cases of tests/fixtures/goldens are run in tests. */
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { runCase, type CaseResult } from '../../src/cli/conformanceCase.ts';
+import { runCase, type CaseResult } from '../../src/worker/conformance/runCase.ts';
 import { sourcesFromFolder } from '../../src/cli/fsSource.ts';
 import type { Engine } from '../../src/engine/device.ts';
 import type { ByteSource } from '../../src/formats/byteSource.ts';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sourceFromPath, sourcesFromFolder } from '../../src/cli/fsSource.ts';
-import { relativeL2 } from '../../src/cli/conformanceMath.ts';
+import { relativeL2 } from '../../src/worker/conformance/compare.ts';
 import { openSafetensors, readF32, readI32 } from '../../src/formats/safetensors.ts';
 import { openModelWeights } from '../../src/hub/modelFolder.ts';
 import { flattenBatch } from '../../src/model/batchInputs.ts';

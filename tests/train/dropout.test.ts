@@ -1,6 +1,6 @@
 /** LoRA dropout end to end: the masks the kernel draws, put into the f64 twin, must explain loss and gradients of the engine. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LIMITS } from '../../src/cli/conformanceCase.ts';
+import { LIMITS } from '../../src/worker/conformance/runCase.ts';
 import { TARGET_MODULES, type TargetModule } from '../../src/config/recipe.ts';
 import { dropout } from '../../src/engine/kernels/dropout.ts';
 import { readTensor } from '../../src/engine/tensor.ts';

@@ -2,25 +2,25 @@
  * Runs one golden case (a folder as ../goldens README describes: what transformers + PEFT computed) against our engine.
  * Owns the comparison and its limits; refuses to know how cases are found and printed.
  */
-import { EtudeError } from '../config/errors.ts';
-import type { LoraConfig } from '../config/recipe.ts';
-import { TARGET_MODULES } from '../config/recipe.ts';
-import type { Engine } from '../engine/device.ts';
-import { readTensor } from '../engine/tensor.ts';
-import type { ByteSource } from '../formats/byteSource.ts';
-import { sourceFromBytes } from '../formats/byteSource.ts';
-import { adapterTargets, readPeftAdapter, writePeftAdapter, type AdapterState } from '../formats/peftAdapter.ts';
-import { openSafetensors, readF32, readI32, type SafetensorsFile } from '../formats/safetensors.ts';
-import { openModelWeights } from '../hub/modelFolder.ts';
-import { flattenBatch, type BatchLike } from '../model/batchInputs.ts';
-import type { ModelConfig } from '../model/config.ts';
-import { batchLogits, Generator, type ModelOnGpu } from '../model/inference.ts';
-import { LoraAdapter, modulePath, type LoraTarget, type LoraTensors } from '../model/lora.ts';
-import { parseModelConfig } from '../model/parseConfig.ts';
-import { destroyWeights, loadWeights } from '../model/weights.ts';
-import { behindPadding, crossEntropyOf, relativeL2 } from './conformanceMath.ts';
-import { learningRateAt, type LrSchedule } from '../train/lrSchedule.ts';
-import { STATS, TrainingPlan } from '../train/plan.ts';
+import { EtudeError } from '../../config/errors.ts';
+import type { LoraConfig } from '../../config/recipe.ts';
+import { TARGET_MODULES } from '../../config/recipe.ts';
+import type { Engine } from '../../engine/device.ts';
+import { readTensor } from '../../engine/tensor.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import { sourceFromBytes } from '../../formats/byteSource.ts';
+import { adapterTargets, readPeftAdapter, writePeftAdapter, type AdapterState } from '../../formats/peftAdapter.ts';
+import { openSafetensors, readF32, readI32, type SafetensorsFile } from '../../formats/safetensors.ts';
+import { openModelWeights } from '../../hub/modelFolder.ts';
+import { flattenBatch, type BatchLike } from '../../model/batchInputs.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { batchLogits, Generator, type ModelOnGpu } from '../../model/inference.ts';
+import { LoraAdapter, modulePath, type LoraTarget, type LoraTensors } from '../../model/lora.ts';
+import { parseModelConfig } from '../../model/parseConfig.ts';
+import { destroyWeights, loadWeights } from '../../model/weights.ts';
+import { behindPadding, crossEntropyOf, relativeL2 } from './compare.ts';
+import { learningRateAt, type LrSchedule } from '../../train/lrSchedule.ts';
+import { STATS, TrainingPlan } from '../../train/plan.ts';
 
 /** The limits of the goldens' README. */
 export const LIMITS = {

@@ -1,5 +1,5 @@
 /** The arithmetic of the comparison with goldens. */
-import type { BatchLike } from '../model/batchInputs.ts';
+import type { BatchLike } from '../../model/batchInputs.ts';
 
 /** Positions t of padding whose next token is real and labelled. */
 export function behindPadding(batch: BatchLike): number[] {
