@@ -10,6 +10,8 @@ import { readLines, type RowRead, type TextLine } from './lines.ts';
 const MAX_RECORD_CHARS = 4 * 2 ** 20;
 /** How often a file may be taken up again behind a quote that never closes. */
 const MAX_RESTARTS = 100;
+/** Records parsed together: a call costs more than a record. */
+const BATCH_RECORDS = 64;
 const DELIMITERS = [',', '\t', ';', '|'];
 
 /** Guesses the delimiter from the first lines of a file; the comma when nothing tells. */
@@ -21,23 +23,36 @@ export function guessDelimiter(head: string): string {
 /** Rows as objects, keyed by the header's names. */
 export async function* readCsv(chunks: AsyncIterable<Uint8Array>, delimiter: string): AsyncGenerator<RowRead> {
   let header: string[] | null = null;
+  const batch: Complete[] = [];
   for await (const record of readRecords(chunks, delimiter)) {
-    if ('problem' in record) {
-      yield record;
-      continue;
-    }
-    const { data, errors } = Papa.parse<string[]>(record.text, { delimiter, newline: '\n' });
-    const fields = data.length === 1 ? data[0]! : null;
-    if (header === null) {
-      header = nameColumns(fields ?? []);
-    } else if (fields === null || errors.some((error) => error.type === 'Quotes')) {
-      yield { line: record.line, problem: `quotes: ${errors[0]?.message ?? 'the record falls apart'}` };
-    } else if (fields.length !== header.length) {
-      yield { line: record.line, problem: `${fields.length} fields where the header has ${header.length}` };
+    if (header === null && 'text' in record) {
+      header = nameColumns(parseRecords([record], delimiter)[0]?.fields ?? []);
+    } else if ('text' in record) {
+      batch.push(record);
+      if (batch.length >= BATCH_RECORDS) yield* rowsOf(batch.splice(0), header!, delimiter);
     } else {
-      yield { line: record.line, value: Object.fromEntries(header.map((name, i) => [name, fields[i]!])) };
+      yield* rowsOf(batch.splice(0), header ?? [], delimiter);
+      yield record;
     }
   }
+  yield* rowsOf(batch, header ?? [], delimiter);
+}
+
+function rowsOf(records: Complete[], header: string[], delimiter: string): RowRead[] {
+  return parseRecords(records, delimiter).map(({ line, fields, quotes }): RowRead => {
+    if (fields === null || quotes !== null) return { line, problem: `quotes: ${quotes ?? 'the record falls apart'}` };
+    if (fields.length !== header.length) return { line, problem: `${fields.length} fields where the header has ${header.length}` };
+    return { line, value: Object.fromEntries(header.map((name, i) => [name, fields[i]!])) };
+  });
+}
+
+/** Papa Parse on many records at once; where it finds another number of them, one by one. */
+function parseRecords(records: Complete[], delimiter: string): { line: number; fields: string[] | null; quotes: string | null }[] {
+  if (records.length === 0) return [];
+  const { data, errors } = Papa.parse<string[]>(records.map((record) => record.text).join('\n'), { delimiter, newline: '\n' });
+  const quotes = errors.filter((error) => error.type === 'Quotes');
+  if (records.length > 1 && (data.length !== records.length || quotes.length > 0)) return records.flatMap((record) => parseRecords([record], delimiter));
+  return records.map(({ line }, i) => ({ line, fields: data.length === records.length ? data[i]! : null, quotes: quotes[0]?.message ?? null }));
 }
 
 function nameColumns(fields: string[]): string[] {
@@ -50,7 +65,11 @@ function nameColumns(fields: string[]): string[] {
   });
 }
 
-type CsvRecord = { line: number; text: string } | { line: number; problem: string };
+interface Complete {
+  line: number;
+  text: string;
+}
+type CsvRecord = Complete | { line: number; problem: string };
 
 async function* readRecords(chunks: AsyncIterable<Uint8Array>, delimiter: string): AsyncGenerator<CsvRecord> {
   let open: TextLine[] = [];
