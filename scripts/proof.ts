@@ -1,6 +1,6 @@
 /**
  * `npm run proof`: the long checks of tests/proof (the built-in example in full, large files, fuzzing at length), at most
- * 40 minutes on two cores. What they measure they print. Words after `npm run proof --` go to vitest.
+ * 40 minutes on two cores, then every kernel on lavapipe too. What they measure they print. Words after `npm run proof --` go to vitest.
  */
 import { closeRun, prepareMachine, runVitest } from './vitestRun.ts';
 
@@ -12,6 +12,10 @@ export function main(args: string[]): number {
     console.log('0 passed, 1 failed');
     return 1;
   }
-  const run = runVitest('Proof', ['--config', 'vitest.proof.config.ts', ...args], { ...machine.env, ETUDE_TEST_DEVICE: machine.device });
-  return closeRun([run], started);
+  const { env, device, lavapipe } = machine;
+  const runs = [runVitest('Proof', ['--config', 'vitest.proof.config.ts', ...args], { ...env, ETUDE_TEST_DEVICE: device })];
+  if (args.length === 0 && lavapipe !== null && device !== 'lavapipe') {
+    runs.push(runVitest('Kernels again, shaders on lavapipe', ['--project', 'gpu', 'tests/kernels', 'tests/model'], { ...env, ETUDE_TEST_DEVICE: 'lavapipe' }));
+  }
+  return closeRun(runs, started);
 }
