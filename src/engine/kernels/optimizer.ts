@@ -14,7 +14,7 @@ export const GRAD_NORM_BLOCK = 256;
 
 /** Ranges of a flat buffer that fit a binding, each but the last a whole number of GRAD_NORM_BLOCKs. */
 function ranges(e: Engine, elements: number): { start: number; count: number }[] {
-  const most = Math.floor(e.maxBinding / (4 * GRAD_NORM_BLOCK)) * GRAD_NORM_BLOCK;
+  const most = Math.max(1, Math.floor(e.maxBinding / (4 * GRAD_NORM_BLOCK))) * GRAD_NORM_BLOCK;
   const out: { start: number; count: number }[] = [];
   for (let start = 0; start < elements; start += most) out.push({ start, count: Math.min(most, elements - start) });
   return out;
