@@ -37,6 +37,9 @@ export class Session {
   #model: LoadedModel | null = null;
   #tuned: Tuned | null = null;
   #run: RunControl | null = null;
+  /** From the request for a run to its end: reading rows and compiling come before there is a RunControl. */
+  #busy = false;
+  #work: Promise<unknown> | null = null;
   /** Tokens a second of the last run, and what it was measured with. */
   #measured: { key: string; tokensPerSecond: number } | null = null;
   readonly #streams = new Map<string, AbortController>();
@@ -53,7 +56,7 @@ export class Session {
 
   /** Loads a model from files, for callers without a page. */
   async loadFolder(source: ModelSummary['source'], open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
-    if (this.#run) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
+    if (this.#busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
     const engine = await this.#open();
     const folder = await open();
     const load = (): Promise<LoadedModel> => LoadedModel.load(engine, source, folder, {
@@ -83,7 +86,7 @@ export class Session {
   /** Makes an adapter from files the tuned one. */
   async importAdapter(name: string, files: ReadonlyMap<string, ByteSource>): Promise<{ name: string; config: LoraConfig }> {
     const model = this.#needModel();
-    if (this.#run) throw refuse('run.busy', 'A run is going on.', 'Stop the run before importing an adapter.');
+    if (this.#busy) throw refuse('run.busy', 'A run is going on.', 'Stop the run before importing an adapter.');
     const state = await openAdapterFolder(name, files, model.loraModules);
     const adapter = this.#adapterFrom(model, state);
     await this.#setTuned({ adapter, recipe: null, runId: null, name });
@@ -95,8 +98,11 @@ export class Session {
    * fresh one; its rank and layers win over the recipe's.
    */
   async train(datasetId: string, recipe: Recipe, options: { name?: string; fromTuned?: boolean; answers?: boolean; context?: RequestContext } = {}): Promise<RunDetail> {
+    return this.#alone(() => this.#startRun(datasetId, recipe, options));
+  }
+
+  async #startRun(datasetId: string, recipe: Recipe, options: { name?: string; fromTuned?: boolean; answers?: boolean; context?: RequestContext }): Promise<RunDetail> {
     const model = this.#needModel();
-    this.#refuseSecondRun();
     const { datasets } = await this.#data();
     const dataset = await datasets.get(datasetId);
     const start = options.fromTuned && this.#tuned ? this.#tuned.adapter : null;
@@ -145,6 +151,7 @@ export class Session {
 
   async destroy(): Promise<void> {
     this.#run?.stop();
+    await this.#work?.catch(() => null);
     await this.#unload();
     (await this.#engine?.catch(() => null))?.destroy();
     this.#engine = null;
@@ -175,7 +182,7 @@ export class Session {
     'data.report': ({ datasetId, template, maxLength }, context) => this.report(datasetId, template, maxLength, context),
     'train.forecast': (args, context) => this.#forecast(args.datasetId, args.recipe, context),
     'train.start': async ({ datasetId, recipe, name }, context) => summaryOf(await this.train(datasetId, recipe, { ...(name ? { name } : {}), context })),
-    'train.resume': async ({ runId }, context) => summaryOf(await this.#resume(runId, context)),
+    'train.resume': async ({ runId }, context) => summaryOf(await this.#alone(() => this.#resume(runId, context))),
     'train.pause': async () => (this.#needRun().pause(), null),
     'train.continue': async () => (this.#needRun().continue(), null),
     'train.stop': async () => (this.#needRun().stop(), null),
@@ -257,7 +264,7 @@ export class Session {
   }
 
   async #unload(): Promise<void> {
-    if (this.#run) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
+    if (this.#busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
     const model = this.#model;
     await this.#setTuned(null);
     this.#model = null;
@@ -278,28 +285,43 @@ export class Session {
   }
 
   async #runToEnd(model: LoadedModel, adapter: LoraAdapter, feed: RunFeed, detail: RunDetail, checkpoint: Awaited<ReturnType<Runs['store']['getCheckpoint']>>, answers: boolean): Promise<RunDetail> {
-    this.#refuseSecondRun();
-    const { runs } = await this.#data();
+    const { runs, datasets } = await this.#data();
     await runs.claim(detail.id, detail.name);
-    const prompts = answers ? await samplePrompts({ model, datasets: (await this.#data()).datasets, detail, feed, loadBuiltin: this.environment.loadBuiltin }) : [];
-    const run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
-    this.#run = run;
     try {
+      const prompts = answers ? await samplePrompts({ model, datasets, detail, feed, loadBuiltin: this.environment.loadBuiltin }) : [];
+      const run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
+      this.#run = run;
       await runs.store.putRun(detail);
       await this.#setTuned({ adapter, recipe: detail.recipe, runId: detail.id, name: detail.name });
       await run.run();
       const last = detail.metrics.at(-1);
       if (last && detail.seconds > 0) this.#measured = { key: this.#speedKey(detail.recipe), tokensPerSecond: last.numTokens / detail.seconds };
       return detail;
+    } catch (error) {
+      // Without a checkpoint the adapter is the one the run began with: nothing to try or export.
+      if (!(await runs.store.getCheckpoint(detail.id).catch(() => null)) && this.#tuned?.adapter === adapter) await this.#setTuned(null);
+      throw error;
     } finally {
       this.#run = null;
       runs.release(detail.id);
     }
   }
 
+  /** Runs one at a time; a second request is refused, not queued. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseSecondRun();
+    this.#busy = true;
+    try {
+      const promise = work();
+      this.#work = promise;
+      return await promise;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
   async #resume(runId: string, context: RequestContext): Promise<RunDetail> {
     const model = this.#needModel();
-    this.#refuseSecondRun();
     const { runs, datasets } = await this.#data();
     await runs.refuseIfElsewhere(runId);
     const detail = await runs.detail(runId);
@@ -389,7 +411,7 @@ export class Session {
   }
 
   #refuseSecondRun(): void {
-    if (this.#run) throw refuse('run.busy', 'A run is going on already.', 'Stop it, or wait for its end.');
+    if (this.#busy) throw refuse('run.busy', 'A run is going on already.', 'Stop it, or wait for its end.');
   }
 
   #needModel(): LoadedModel {
