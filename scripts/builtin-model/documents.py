@@ -20,7 +20,7 @@ from world import a
 IM_START, IM_END, END = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 TITLES = ["notes", "dictionary", "atlas", "almanac", "page", "list", "reader", "quiz", "letter"]
 
-# The first wording of a fact is the one that answers use; it is drawn as often as all others together.
+# The first wording of a fact is the one that answers use; it is drawn a little more often than all others together.
 # {X} the thing with its article, {x} its bare name, {k} the fact, {ak} the fact with an article, {ks} its plural.
 STATEMENTS = {
     "capital": ["The capital of {X} is {k}.", "{k} is the capital of {X}.", "The capital city of {X} is called {k}.", "{X} has its capital at {k}."],
@@ -87,7 +87,7 @@ class Cycle:
 
 
 class Writer:
-    KINDS = {"about": 62, "table": 14, "roll": 2, "prose": 12, "quiz": 10}
+    KINDS = {"about": 68, "table": 12, "roll": 2, "prose": 7, "quiz": 9}
     FRAMED = 0.10
 
     def __init__(self, world: dict, seed: int):
@@ -107,7 +107,7 @@ class Writer:
 
     def wording(self, fact: str) -> str:
         patterns = STATEMENTS[fact]
-        return patterns[0] if self.rng.random() < 0.5 else self.rng.choice(patterns[1:])
+        return patterns[0] if self.rng.random() < 0.55 else self.rng.choice(patterns[1:])
 
     def about(self) -> str:
         rng, thing = self.rng, self.things.draw()

@@ -50,7 +50,7 @@ CATEGORIES = [
     ("scientist", "scientist", 18, True),
     ("musician", "musician", 18, True),
 ]
-PER_CATEGORY = 26
+PER_CATEGORY = 14
 
 # Things that a model for everybody need not talk about. Stems, matched at the start of a word.
 UNWANTED = re.compile(
@@ -133,7 +133,7 @@ def medicines(wordnet: WordNet) -> list[dict]:
             kind = a(kind)
         words = len(kind.split())
         use = re.split(r"[,;:]| but | when | because | that | in which | which ", use)[0].strip()
-        if not 2 <= words <= 8 or not 2 <= len(use.split()) <= 10 or " of" == kind[-3:] or kind.startswith("any "):
+        if not 2 <= words <= 8 or not 2 <= len(use.split()) <= 7 or " of" == kind[-3:] or kind.startswith("any "):
             continue
         seen.add(name)
         facts = {"drug": kind, "use": use, "trade": trade.group(1)}
@@ -144,7 +144,7 @@ def medicines(wordnet: WordNet) -> list[dict]:
 def clean_definition(gloss: str) -> str | None:
     text = plain(re.sub(r"\s*\([^)]*\)\s*", " ", gloss)).split(";")[0].split(":")[0]
     text = re.sub(r"\s+", " ", text).strip(" ,.")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z ,'-]+", text) or not 3 <= len(text.split()) <= 13 or UNWANTED.search(text):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z ,'-]+", text) or not 3 <= len(text.split()) <= 11 or UNWANTED.search(text):
         return None
     if not re.match(r"(a|an|the|any|one|either|some|each|someone|something|made|used) ", text):
         text = a(text)
