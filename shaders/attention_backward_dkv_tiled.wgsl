@@ -3,6 +3,8 @@
 // over the queries i in j .. queryEnd[j] and the query heads of the group, one head after the other.
 // Shapes: q, dOut [M, H, D], k, v, dk, dv [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dk and dv overwrite.
 // One thread = one slice of one key (lib/slices.wgsl), its k, v, dk and dv in registers.
+struct Params { per: u32, heads: u32 } // PER and HEADS again: software compilers would unroll constants and take a minute
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -22,6 +24,7 @@ var<workgroup> sums: array<vec2<f32>, TILE>; // lse and delta
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let per = select(params.per, PER, UNROLL);
   let unit = group.y * groups.x + group.x;
   let kv_head = unit % KV_HEADS;
   let first = (unit / KV_HEADS) * ROWS;
@@ -39,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var value: array<Vec, PER>;
   var key_sum: array<Vec, PER>;
   var value_sum: array<Vec, PER>;
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     key[d] = Vec();
     value[d] = Vec();
@@ -51,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     value_sum[d] = Vec();
   }
 
-  for (var head = kv_head * SHARING; head < (kv_head + 1u) * SHARING; head++) {
+  for (var head = kv_head * SHARING; head < min((kv_head + 1u) * SHARING, params.heads); head++) {
     for (var tile = first; tile < end; tile += TILE) {
       workgroupBarrier();
       for (var e = local; e < TILE * PADDED; e += WORKGROUP) {
@@ -70,11 +73,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         sums[e] = lse_delta[min(tile + e, end - 1u) * HEADS + head];
       }
       workgroupBarrier();
-      for (var c = 0u; c < TILE; c += 8u) {
+      for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
         var s_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
         var dp_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
         var at = c * PADDED + slice;
-        for (var d = 0u; d < PER; d++) {
+        for (var d = 0u; d < per; d++) {
           s_share[0] += vec4<f32>(inner(key[d], queries[at]), inner(key[d], queries[at + PADDED]), inner(key[d], queries[at + 2u * PADDED]), inner(key[d], queries[at + 3u * PADDED]));
           s_share[1] += vec4<f32>(inner(key[d], queries[at + 4u * PADDED]), inner(key[d], queries[at + 5u * PADDED]), inner(key[d], queries[at + 6u * PADDED]), inner(key[d], queries[at + 7u * PADDED]));
           dp_share[0] += vec4<f32>(inner(value[d], gradients[at]), inner(value[d], gradients[at + PADDED]), inner(value[d], gradients[at + 2u * PADDED]), inner(value[d], gradients[at + 3u * PADDED]));
@@ -95,7 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let ds_a = p_a * (dp[0] - delta_a);
         let ds_b = p_b * (dp[1] - delta_b);
         at = c * PADDED + slice;
-        for (var d = 0u; d < PER; d++) {
+        for (var d = 0u; d < per; d++) {
           key_sum[d] += ((ds_a.x * queries[at] + ds_a.y * queries[at + PADDED]) + (ds_a.z * queries[at + 2u * PADDED] + ds_a.w * queries[at + 3u * PADDED]))
             + ((ds_b.x * queries[at + 4u * PADDED] + ds_b.y * queries[at + 5u * PADDED]) + (ds_b.z * queries[at + 6u * PADDED] + ds_b.w * queries[at + 7u * PADDED]));
           value_sum[d] += ((p_a.x * gradients[at] + p_a.y * gradients[at + PADDED]) + (p_a.z * gradients[at + 2u * PADDED] + p_a.w * gradients[at + 3u * PADDED]))
@@ -107,7 +110,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
 
   if (first + local / SLICES > final_key) { return; }
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     if (at < N) {
       dk[row + at] = key_sum[d] * scale;

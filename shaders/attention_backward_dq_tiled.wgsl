@@ -2,6 +2,8 @@
 //   dq_i = sum_j p_j (dp_j - delta_i) k_j / sqrt(D),   p_j = e^(s_j - lse_i),   dp_j = dOut_i . v_j
 // Shapes: q, dOut, dq [M, H, D], k, v [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dq overwrites.
 // One thread = one slice of one query (lib/slices.wgsl), its q, dOut and dq in registers.
+struct Params { per: u32 } // PER again: software compilers would unroll a constant and take a minute
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -20,6 +22,7 @@ var<workgroup> values: array<Vec, TILE * PADDED>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let per = select(params.per, PER, UNROLL);
   let unit = group.y * groups.x + group.x;
   let head = unit % HEADS;
   let first = (unit / HEADS) * ROWS;
@@ -44,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var x: array<Vec, PER>;
   var g: array<Vec, PER>;
   var sum: array<Vec, PER>;
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     x[d] = Vec();
     g[d] = Vec();
@@ -70,11 +73,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       values[e] = value;
     }
     workgroupBarrier();
-    for (var c = 0u; c < TILE; c += 8u) {
+    for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
       var s_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
       var dp_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
       var at = c * PADDED + slice;
-      for (var d = 0u; d < PER; d++) {
+      for (var d = 0u; d < per; d++) {
         s_share[0] += vec4<f32>(inner(x[d], keys[at]), inner(x[d], keys[at + PADDED]), inner(x[d], keys[at + 2u * PADDED]), inner(x[d], keys[at + 3u * PADDED]));
         s_share[1] += vec4<f32>(inner(x[d], keys[at + 4u * PADDED]), inner(x[d], keys[at + 5u * PADDED]), inner(x[d], keys[at + 6u * PADDED]), inner(x[d], keys[at + 7u * PADDED]));
         dp_share[0] += vec4<f32>(inner(g[d], values[at]), inner(g[d], values[at + PADDED]), inner(g[d], values[at + 2u * PADDED]), inner(g[d], values[at + 3u * PADDED]));
@@ -89,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let ds_a = select(vec4<f32>(), exp4(s[0] - lse) * (dp[0] - delta), used);
       let ds_b = select(vec4<f32>(), exp4(s[1] - lse) * (dp[1] - delta), used_b);
       at = c * PADDED + slice;
-      for (var d = 0u; d < PER; d++) {
+      for (var d = 0u; d < per; d++) {
         sum[d] += ((ds_a.x * keys[at] + ds_a.y * keys[at + PADDED]) + (ds_a.z * keys[at + 2u * PADDED] + ds_a.w * keys[at + 3u * PADDED]))
           + ((ds_b.x * keys[at + 4u * PADDED] + ds_b.y * keys[at + 5u * PADDED]) + (ds_b.z * keys[at + 6u * PADDED] + ds_b.w * keys[at + 7u * PADDED]));
         at += SLICES;
@@ -98,7 +101,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
 
   if (first + local / SLICES > final_query) { return; }
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     if (at < N) { dq[row + at] = sum[d] * scale; }
   }

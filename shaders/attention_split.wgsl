@@ -2,6 +2,8 @@
 //   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // WORKGROUP keys at a time: first a thread = the score of one key, then a thread = every WORKGROUP-th Vec of the output.
+struct Params { heads: u32, kv_heads: u32, vecs: u32 } // vecs = D / WIDTH
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -10,23 +12,23 @@
 @group(0) @binding(7) var<storage, read_write> out: array<Vec>;
 @group(0) @binding(8) var<storage, read_write> lse: array<f32>;
 
-const N: u32 = HEAD_DIM / WIDTH;
-const KV_STRIDE: u32 = KV_HEADS * N;
-const PER: u32 = (N + WORKGROUP - 1u) / WORKGROUP; // Vecs of the output a thread owns
+const PER: u32 = (CAPACITY + WORKGROUP - 1u) / WORKGROUP; // Vecs of the output a thread owns
 
-var<workgroup> query: array<Vec, N>;
+var<workgroup> query: array<Vec, CAPACITY>;
 var<workgroup> weights: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let n = params.vecs;
   let t = group.y * groups.x + group.x;
-  let i = t / HEADS;
+  let i = t / params.heads;
   if (i >= step.tokens) { return; }
-  let kv_base = ((t % HEADS) / (HEADS / KV_HEADS)) * N;
-  let scale = 1.0 / sqrt(f32(HEAD_DIM));
+  let kv_stride = params.kv_heads * n;
+  let kv_base = ((t % params.heads) / (params.heads / params.kv_heads)) * n;
+  let scale = 1.0 / sqrt(f32(n * WIDTH));
   let begin = key_start[i];
   let end = key_end[i];
-  for (var d = local; d < N; d += WORKGROUP) { query[d] = q[t * N + d] * scale; }
+  for (var d = local; d < n; d += WORKGROUP) { query[d] = q[t * n + d] * scale; }
 
   var sum: array<Vec, PER>;
   var top = LOWEST;
@@ -37,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var s = LOWEST;
     if (j < end) {
       s = 0.0;
-      for (var d = 0u; d < N; d++) { s += inner(query[d], k[j * KV_STRIDE + kv_base + d]); }
+      for (var d = 0u; d < n; d++) { s += inner(query[d], k[j * kv_stride + kv_base + d]); }
     }
     let highest = max(top, workgroup_max(local, s));
     let shrink = exp_accurate(top - highest);
@@ -48,9 +50,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let count = min(WORKGROUP, end - block);
     for (var d = 0u; d < PER; d++) {
       let at = d * WORKGROUP + local;
-      if (at < N) {
+      if (at < n) {
         var part = Vec();
-        for (var c = 0u; c < count; c++) { part += weights[c] * v[(block + c) * KV_STRIDE + kv_base + at]; }
+        for (var c = 0u; c < count; c++) { part += weights[c] * v[(block + c) * kv_stride + kv_base + at]; }
         sum[d] = sum[d] * shrink + part;
       }
     }
@@ -59,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let share = select(0.0, 1.0 / weight, weight > 0.0);
   for (var d = 0u; d < PER; d++) {
     let at = d * WORKGROUP + local;
-    if (at < N) { out[t * N + at] = sum[d] * share; }
+    if (at < n) { out[t * n + at] = sum[d] * share; }
   }
   if (local == 0u) { lse[t] = top + log_accurate(max(weight, 1.0)); }
 }

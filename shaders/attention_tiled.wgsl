@@ -2,6 +2,8 @@
 //   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // One thread = one slice of one query (lib/slices.wgsl), its q and running sum in registers.
+struct Params { per: u32 } // PER again: software compilers would unroll a constant and take a minute
+@group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
 @group(0) @binding(4) var<storage, read> v: array<Vec>;
@@ -19,6 +21,7 @@ var<workgroup> values: array<Vec, TILE * PADDED>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let per = select(params.per, PER, UNROLL);
   let unit = group.y * groups.x + group.x;
   let head = unit % HEADS;
   let first = (unit / HEADS) * ROWS;
@@ -40,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let hi = key_end[i];
   var x: array<Vec, PER>;
   var sum: array<Vec, PER>;
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     x[d] = Vec();
     if (at < N) { x[d] = q[row + at] * scale; }
@@ -64,10 +67,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       values[e] = value;
     }
     workgroupBarrier();
-    for (var c = 0u; c < TILE; c += 8u) {
+    for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
       var share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
       var at = c * PADDED + slice;
-      for (var d = 0u; d < PER; d++) {
+      for (var d = 0u; d < per; d++) {
         share[0] += vec4<f32>(inner(x[d], keys[at]), inner(x[d], keys[at + PADDED]), inner(x[d], keys[at + 2u * PADDED]), inner(x[d], keys[at + 3u * PADDED]));
         share[1] += vec4<f32>(inner(x[d], keys[at + 4u * PADDED]), inner(x[d], keys[at + 5u * PADDED]), inner(x[d], keys[at + 6u * PADDED]), inner(x[d], keys[at + 7u * PADDED]));
         at += SLICES;
@@ -85,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let p_b = select(vec4<f32>(), exp4(s_b - top), used_b);
       weight = weight * shrink + (total4(p_a) + total4(p_b));
       at = c * PADDED + slice;
-      for (var d = 0u; d < PER; d++) {
+      for (var d = 0u; d < per; d++) {
         sum[d] = sum[d] * shrink
           + ((p_a.x * values[at] + p_a.y * values[at + PADDED]) + (p_a.z * values[at + 2u * PADDED] + p_a.w * values[at + 3u * PADDED]))
           + ((p_b.x * values[at + 4u * PADDED] + p_b.y * values[at + 5u * PADDED]) + (p_b.z * values[at + 6u * PADDED] + p_b.w * values[at + 7u * PADDED]));
@@ -96,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
   if (first + local / SLICES > final_query) { return; }
   let share = select(0.0, 1.0 / weight, weight > 0.0);
-  for (var d = 0u; d < PER; d++) {
+  for (var d = 0u; d < per; d++) {
     let at = d * SLICES + slice;
     if (at < N) { out[row + at] = sum[d] * share; }
   }

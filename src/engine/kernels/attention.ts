@@ -60,7 +60,7 @@ const typicalKeys = (tokens: number): number => Math.min(tokens, 512) / 2;
 interface Launch {
   variant: string;
   body: string;
-  constants: Record<string, number>;
+  constants: Record<string, number | boolean>;
   params: number[];
   grid: (rows: number, heads: number) => [number, number, number];
 }
@@ -71,14 +71,16 @@ interface Launch {
  */
 const directWidth = (e: Engine, headDim: number): VecWidth => (/llvmpipe/i.test(e.info.key) ? 1 : vecWidth(headDim));
 
-/** Sizes are params and the register arrays a power of 2 long, so that models of like size share their kernels. */
+/** Elements of an array for a head: a power of 2, and sizes are params, so that models of like size share their kernels. */
+const capacity = (headDim: number): number => Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
+
 function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
   const width = directWidth(e, a.headDim);
   const workgroup = 8;
   return {
     variant: 'direct',
     body: withVec(width, body),
-    constants: { CAPACITY: Math.max(32, 2 ** Math.ceil(Math.log2(a.headDim))) / width, WORKGROUP: workgroup },
+    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: workgroup },
     params: [a.heads, a.kvHeads, a.headDim / width],
     grid: (rows, heads) => linearGrid(rows * heads, workgroup),
   };
@@ -102,18 +104,19 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, held: 32 | 64):
   return {
     variant: 'tiled',
     body: withVec(width, `${slices}\n${body}`),
-    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup },
-    params: [],
+    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software },
+    params: [per, a.heads],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / rowsPerGroup) * heads, 1),
   };
 }
 
 function splitLaunch(a: AttentionShape): Launch {
+  const width = vecWidth(a.headDim);
   return {
     variant: 'split',
-    body: withVec(vecWidth(a.headDim), `${tree}\n${split}`),
-    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, WORKGROUP: 64 },
-    params: [],
+    body: withVec(width, `${tree}\n${split}`),
+    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: 64 },
+    params: [a.heads, a.kvHeads, a.headDim / width],
     grid: (rows, heads) => linearGrid(rows * heads, 1),
   };
 }
