@@ -1,5 +1,5 @@
 /**
- * Which kernel serves a shape class: what there is to choose from, what this device can run, and the choice where nobody made one.
+ * Which kernel serves a shape class of a matrix product: what there is to choose from, what this device can run, and the choice where nobody made one.
  * Refuses to know how a choice is measured (autotune.ts).
  *   direct    registers only, one thread a tile: runs everywhere, no barriers
  *   subgroup  registers, one operand broadcast between lanes: no barriers; wins on software adapters
@@ -7,6 +7,7 @@
  *   row       for at most 4 rows: bound by reading the weight once
  */
 import type { Engine } from './device.ts';
+import { rowVariantsInForce } from './rowVariants.ts';
 
 /** A side of a product at most this long is skinny: LoRA's rank. */
 export const SKINNY = 32;
@@ -47,5 +48,8 @@ export function chosenVariant(e: Engine, shape: ShapeClass): MatmulVariant {
   return 'direct';
 }
 
-/** Every class with the variant in force, for a run to record. */
-export const variantsInForce = (e: Engine): Record<string, string> => Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, chosenVariant(e, shape)]));
+/** Every class, those of rowVariants.ts included, with the variant in force, for a run to record. */
+export const variantsInForce = (e: Engine): Record<string, string> => ({
+  ...Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, chosenVariant(e, shape)])),
+  ...rowVariantsInForce(e),
+});
