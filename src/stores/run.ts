@@ -44,6 +44,8 @@ export const useRun = create<RunState>(() => ({
 
 let live = noCharts();
 let readouts = noReadouts;
+/** The past run on screen, until it goes on. */
+let past: RunDetail | null = null;
 
 const snapshot = (s: Series): Series => ({ ...s, buckets: s.buckets.slice() });
 const showCharts = throttle(() => useRun.setState({
@@ -73,6 +75,7 @@ function begin(): void {
   showReadouts.cancel();
   live = noCharts();
   readouts = noReadouts;
+  past = null;
 }
 
 /** Empties the screen for a run that is about to start. */
@@ -86,6 +89,7 @@ export function prepareRun(): void {
 /** Fills the screen with a past run. */
 export function showRun(detail: RunDetail): void {
   begin();
+  past = detail;
   for (const m of detail.metrics) addMetrics(m);
   readouts = { ...readouts, elapsed: detail.seconds };
   useRun.setState({
@@ -94,6 +98,11 @@ export function showRun(detail: RunDetail): void {
   });
   showCharts.flush();
   showReadouts.flush();
+}
+
+/** A run that goes on from its checkpoint makes the steps after it again: what was shown of them goes. */
+function rewind(detail: RunDetail, step: number): void {
+  showRun({ ...detail, step, metrics: detail.metrics.filter((m) => m.step <= step), answers: detail.answers.filter((a) => a.step <= step) });
 }
 
 const isLive = (status: RunState['status']): boolean => status === 'running' || status === 'paused' || status === 'starting';
@@ -125,6 +134,8 @@ export function runEnded(summary: RunSummary): void {
 export function handleRunEvent(event: WorkerEvent): void {
   switch (event.type) {
     case 'train.started':
+      if (past?.id === event.run.id) rewind(past, event.run.step);
+      past = null;
       useRun.setState({ run: event.run, status: 'running', totalSteps: event.run.totalSteps, error: null });
       break;
     case 'train.step':

@@ -45,9 +45,12 @@ function Name({ run, editing, onDone }: { run: RunSummary; editing: boolean; onD
   return <TextInput aria-label="Name of the run" value={text} maxLength={120} ref={field} onChange={(e) => setText(e.currentTarget.value)} onBlur={save} onKeyDown={key} data-testid="rename-input" />;
 }
 
-function More({ run, live, onRename, onDelete }: { run: RunSummary; live: boolean; onRename: () => void; onDelete: () => void }) {
+interface MoreProps { run: RunSummary; live: boolean; renaming: boolean; onRename: () => void; onDelete: () => void }
+
+function More({ run, live, renaming, onRename, onDelete }: MoreProps) {
   return (
-    <Menu position="bottom-end" width={190}>
+    // The name's field takes the focus, so the menu must not take it back.
+    <Menu position="bottom-end" width={190} returnFocus={!renaming}>
       <Menu.Target><ActionIcon variant="subtle" size={30} aria-label={`More for ${run.name}`} className={classes.more}><IconMenu2 size={16} /></ActionIcon></Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => void view(run)} disabled={live}>See its curves</Menu.Item>
@@ -87,7 +90,7 @@ export function RunRow({ run, live, chosen, onChoose, onDelete }: RunRowProps) {
           ? <Button size="xs" disabled={busy} onClick={() => void resumeTraining(run)} data-testid="resume-run">Resume</Button>
           : canOpen && <Button size="xs" disabled={opening || busy} onClick={() => void reopen(run)} data-testid="open-run">{opening ? 'Opening' : 'Open'}</Button>}
         {live && <Button size="xs" onClick={() => goTo('train')}>Watch</Button>}
-        <More run={run} live={live} onRename={() => setRenaming(true)} onDelete={onDelete} />
+        <More run={run} live={live} renaming={renaming} onRename={() => setRenaming(true)} onDelete={onDelete} />
       </div>
     </li>
   );
