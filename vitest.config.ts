@@ -43,6 +43,7 @@ export default defineConfig({
           environment: 'node',
           include: E2E_TESTS,
           globalSetup: ['tests/setup/buildStudio.ts'],
+          expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 240_000,
           hookTimeout: 240_000,
           fileParallelism: false,

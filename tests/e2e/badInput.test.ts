@@ -21,7 +21,7 @@ const drop = (page: Page, ...files: DroppedFile[]): Promise<void> => dropFiles(p
 /** The message under `code`, with all it must say. */
 async function refused(page: Page, code: string): Promise<Awaited<ReturnType<typeof errorShown>>> {
   const panel = page.getByTestId('error-panel').first();
-  await expect.poll(async () => (await panel.count() > 0 ? panel.getAttribute('data-code') : null), { timeout: 60_000 }).toBe(code);
+  await expect.poll(async () => (await panel.count() > 0 ? panel.getAttribute('data-code') : null)).toBe(code);
   const shown = await errorShown(page);
   console.log(`${shown.code}: ${shown.what} | ${shown.expected} | ${shown.likelyCause} | ${shown.nextStep}`);
   expect(shown.code).toBe(code);

@@ -59,7 +59,7 @@ test('the mask inspector counts exactly the tokens and labels that the collator 
   const fed = fedRows();
   for (const row of [0, 1, ISLAND.length - 1]) {
     await page.getByRole('textbox', { name: 'Row', exact: true }).fill(String(row + 1));
-    await expect.poll(() => page.getByTestId('mask-count').innerText(), { timeout: 30_000 })
+    await expect.poll(() => page.getByTestId('mask-count').innerText())
       .toBe(`${fed[row]!.labels} of ${fed[row]!.tokens} tokens are trained`);
     expect(await page.locator('[data-turn] [role=option][data-trained]').count()).toBe(fed[row]!.labels);
   }
@@ -68,7 +68,7 @@ test('the mask inspector counts exactly the tokens and labels that the collator 
 test('training pauses and goes on, the title tells how far it is, and the loss falls', async () => {
   const { page } = studio;
   await startTraining(page);
-  await expect.poll(() => page.title(), { timeout: 120_000, interval: 50 }).toMatch(/^[1-9]\d*\/16 · .+ · Etude$/);
+  await expect.poll(() => page.title()).toMatch(/^[1-9]\d*\/16 · .+ · Etude$/);
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('button', { name: 'Resume' }).waitFor();
   expect(await page.title()).toMatch(/^\d+\/16 · paused · Etude$/);

@@ -6,7 +6,13 @@ import type { Locator, Page } from 'playwright-core';
 import { encodeShare } from '../../src/config/shareUrl.ts';
 import { recipeSchema, type Recipe } from '../../src/config/recipe.ts';
 
-export type StepName = 'Model' | 'Data' | 'Recipe' | 'Train' | 'Try' | 'Export' | 'Runs';
+/** First heading of each screen. */
+const HEADINGS = {
+  Model: 'Fine-tune a small language model in this page.', Data: 'Data', Recipe: 'Recipe', Train: 'Training', Try: 'Try', Export: 'Export', Runs: 'Runs',
+} as const;
+export type StepName = keyof typeof HEADINGS;
+
+export const headingOf = (page: Page, step: StepName): Locator => page.getByRole('heading', { level: 1, name: HEADINGS[step], exact: true });
 
 type Settings = { data?: Partial<Recipe['data']>; lora?: Partial<Recipe['lora']>; training?: Partial<Recipe['training']> };
 
@@ -31,6 +37,7 @@ export const toJsonl = (rows: readonly unknown[]): string => rows.map((row) => `
 
 export async function goTo(page: Page, step: StepName): Promise<void> {
   await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: new RegExp(`\\b${step}\\b`) }).click();
+  await headingOf(page, step).waitFor();
 }
 
 const column = (page: Page, title: string): Locator => page.getByRole('region', { name: title });
@@ -67,7 +74,7 @@ export async function startTraining(page: Page): Promise<void> {
 }
 
 /** The run has come to its end, and its adapter can be tried. */
-export const trained = (page: Page): Promise<void> => page.getByRole('button', { name: 'Continue to Try' }).waitFor();
+export const trained = (page: Page): Promise<void> => page.getByRole('button', { name: 'Continue to Try' }).waitFor({ timeout: 200_000 });
 
 /** Model, data and a short recipe from a link; the page was opened with `fragmentOf(recipe)`. */
 export async function prepareBuiltin(page: Page): Promise<void> {

@@ -49,7 +49,7 @@ export interface StudioOptions {
 }
 
 /** Actions wait this long for what they act on: software adapters share the processor with the page. */
-const ACTION_TIMEOUT = 120_000;
+const ACTION_TIMEOUT = 60_000;
 
 /** Serves the build and starts Chromium once for a test file; open as many studios in it as needed. */
 export async function startStudios(): Promise<{ open(options?: StudioOptions): Promise<Studio>; browser: Browser; stop(): Promise<void> }> {
