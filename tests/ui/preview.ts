@@ -25,5 +25,11 @@ const SCENES: Record<string, FakeOptions> = {
 };
 
 const fake = new FakeWorker(SCENES[new URLSearchParams(location.search).get('scene') ?? 'plain']);
-Object.assign(window, { fake });
+Object.assign(window, {
+  fake,
+  alertOverfitting: () => fake.emit({
+    type: 'train.alert', runId: 'run-1', step: 120,
+    alert: { code: 'train.overfitting', what: 'Validation loss has risen at the last three checks while training loss still falls.', likelyCause: 'The model is starting to learn the rows by heart. Step 120 was best.', nextStep: 'Stop now, or train fewer epochs next time.' },
+  }),
+});
 mount(document.getElementById('root')!, new WorkerClient(() => fake));

@@ -26,6 +26,21 @@ test('a stream of calls runs no more often than the interval allows', () => {
   expect(fn.mock.calls.length).toBeGreaterThanOrEqual(8);
 });
 
+test('a page that is late gets as much rest again', () => {
+  const fn = vi.fn<() => void>();
+  const t = throttle(fn, 100);
+  t.call();
+  t.call();
+  // 400 ms of work hold up the timer of 100 ms.
+  vi.setSystemTime(Date.now() + 400);
+  vi.advanceTimersByTime(100);
+  expect(fn).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(399);
+  expect(fn).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(2);
+  expect(fn).toHaveBeenCalledTimes(2);
+});
+
 test('flush runs now and drops what was waiting; cancel drops it without running', () => {
   const fn = vi.fn<() => void>();
   const t = throttle(fn, 100);

@@ -132,6 +132,13 @@ export function LimitLine({ value }: { value: number }) {
   return <line x1={area.x} x2={area.x + area.width} y1={at} y2={at} stroke="var(--etude-aux)" strokeDasharray="4 3" />;
 }
 
+/** The name of the x axis, at its end. */
+export function AxisName({ text }: { text: string }) {
+  const area = usePlotArea();
+  if (!area) return null;
+  return <text x={area.x + area.width} y={area.y + area.height + 18} fontSize={11.5} textAnchor="end" fill="var(--etude-faint)">{text}</text>;
+}
+
 export function Crosshair({ step }: { step: number | null }) {
   const x = useXAxisScale();
   const area = usePlotArea();

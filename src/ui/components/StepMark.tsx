@@ -17,7 +17,7 @@ const RADIUS = 6.75;
 const LENGTH = 2 * Math.PI * RADIUS;
 
 function Shape({ mark, share = 0 }: StepMarkProps) {
-  if (mark === 'triangle') return <IconAlertTriangle size={18} stroke={1.9} color="var(--etude-warning-mark)" aria-hidden="true" />;
+  if (mark === 'triangle') return <IconAlertTriangle size={17} stroke={2} color="var(--etude-warning-mark)" aria-hidden="true" />;
   return (
     <svg width="18" height="18" viewBox="0 0 18 18" fill="none" aria-hidden="true">
       {mark === 'ring' && <circle cx="9" cy="9" r="6.5" stroke="var(--etude-control)" strokeWidth="1.5" />}

@@ -37,7 +37,7 @@ function FindingItem({ finding, dataset }: { finding: Finding; dataset: DatasetS
   };
   return (
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>
-      <Icon size={16} stroke={1.9} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
+      <Icon size={16} stroke={2.1} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
       <h3>{finding.title}</h3>
       <span>{formatCount(finding.count)}</span>
       <p>

@@ -15,7 +15,7 @@ export function MaskRuler({ row }: { row: InspectedRow }) {
       aria-label={`Ruler of ${formatWhole(total)} tokens, ${formatWhole(row.trainedTokens)} of them trained`}
     >
       <div className={classes.band}>
-        {segments(row).map((s) => <span key={s.from} data-kind={s.kind} style={{ left: percent(s.from), width: `calc(${percent(s.length)} - 1px)` }} />)}
+        {segments(row).map((s) => <span key={s.from} data-kind={s.kind} style={{ left: percent(s.from), width: percent(s.length) }} />)}
       </div>
       <div className={classes.ticks}>
         {ticks.map((t) => (

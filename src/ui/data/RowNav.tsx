@@ -26,13 +26,13 @@ export function RowNav({ rows }: { rows: number }) {
         </p>
       )}
       <span className="dim" aria-hidden="true">Row</span>
-      <ActionIcon aria-label="Previous row" onClick={() => moveRow(-1)} disabled={filter ? place === 0 : row === 0}><IconChevronLeft size={18} /></ActionIcon>
+      <ActionIcon size={30} aria-label="Previous row" onClick={() => moveRow(-1)} disabled={filter ? place === 0 : row === 0}><IconChevronLeft size={18} /></ActionIcon>
       <NumberInput
-        aria-label="Row" w={74} min={1} max={rows} allowDecimal={false} allowNegative={false} value={row + 1} data-testid="row-number"
+        aria-label="Row" w={62} size="xs" min={1} max={rows} allowDecimal={false} allowNegative={false} value={row + 1} data-testid="row-number"
         onChange={(value) => { if (typeof value === 'number' && value >= 1 && value <= rows) setRow(value - 1); }}
       />
       <span className={`dim ${classes.of}`}>of {formatWhole(rows)}</span>
-      <ActionIcon aria-label="Next row" onClick={() => moveRow(1)} disabled={filter ? place === filter.rows.length - 1 : row >= rows - 1}><IconChevronRight size={18} /></ActionIcon>
+      <ActionIcon size={30} aria-label="Next row" onClick={() => moveRow(1)} disabled={filter ? place === filter.rows.length - 1 : row >= rows - 1}><IconChevronRight size={18} /></ActionIcon>
     </div>
   );
 }

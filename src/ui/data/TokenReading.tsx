@@ -7,21 +7,23 @@ export interface Reading {
   token: InspectedToken;
   position: number;
   by: 'pointer' | 'key';
-  box: { left: number; top: number; width: number; height: number };
+  /** Place of the token in the box of its row, which is `within` wide. */
+  box: { left: number; top: number; width: number; height: number; within: number };
 }
 
 const quoted = (text: string): string => `“${text.replaceAll('\n', '\\n').replaceAll('\t', '\\t')}”`;
 const labelOf = (token: InspectedToken): string => (token.cut ? 'none, cut off' : token.trained ? `${token.id}, trained` : '-100, ignored');
 
 const WIDTH = 176;
-const HEIGHT = 96;
 
 export function TokenPopover({ reading: { token, position, box } }: { reading: Reading }) {
-  // Beside the token; below it where the column is too narrow.
-  const left = box.left + box.width + 10;
-  const style = { '--left': `${left}px`, '--top': `${Math.max(-HEIGHT / 2, box.top - 10)}px`, '--below-left': `${box.left}px`, '--below-top': `${box.top + box.height + 6}px`, '--width': `${WIDTH}px` };
+  // Beside the token; below it where there is no room.
+  const beside = box.left + box.width + 10;
+  const fits = beside + WIDTH <= box.within;
+  const left = fits ? beside : Math.max(0, Math.min(box.left, box.within - WIDTH));
+  const top = fits ? box.top - 10 : box.top + box.height + 6;
   return (
-    <dl className={classes.popover} style={style as React.CSSProperties} aria-hidden="true" data-testid="token-reading">
+    <dl className={classes.popover} style={{ left: `min(${left}px, calc(100% - ${WIDTH}px))`, top, width: WIDTH }} aria-hidden="true" data-testid="token-reading">
       <div><dt>Text</dt><dd>{quoted(token.text)}</dd></div>
       <div><dt>Id</dt><dd>{token.id}</dd></div>
       <div><dt>Position</dt><dd>{formatWhole(position)}</dd></div>

@@ -26,7 +26,7 @@ const Token = memo(function Token({ placed, active, id, last }: TokenProps) {
     <>
       <span
         id={id} role="option" aria-selected={active} aria-label={words} className={classes.token} data-position={position}
-        data-trained={token.trained || undefined} data-special={token.special || undefined} data-cut={token.cut || undefined} data-active={active || undefined}
+        data-trained={token.trained || undefined} data-special={token.special || undefined} data-cut={token.cut || undefined} data-active={active || undefined} data-break={/^\n+$/.test(token.text) || undefined}
       >
         {shownText(token.text)}
       </span>
@@ -47,7 +47,7 @@ export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps
     const token = tokens[position - start];
     const element = box.current?.querySelector<HTMLElement>(`[data-position="${position}"]`);
     if (!token || !element) return;
-    onRead({ token, position, by, box: { left: element.offsetLeft, top: element.offsetTop, width: element.offsetWidth, height: element.offsetHeight } });
+    onRead({ token, position, by, box: { left: element.offsetLeft, top: element.offsetTop, width: element.offsetWidth, height: element.offsetHeight, within: box.current!.offsetWidth } });
   };
   const positionOf = (target: EventTarget): number | null => {
     const found = target instanceof Element ? target.closest<HTMLElement>('[data-position]') : null;

@@ -33,7 +33,7 @@ export function NumberField({ setting, value, describedBy, width = 132 }: Number
     <TextInput
       w={width} value={typed ?? invalid ?? shownNumber(path, value)} aria-label={setting.label} inputMode="decimal" autoComplete="off" spellCheck={false}
       error={invalid !== undefined} aria-describedby={describedBy} data-testid={`setting-${path}`}
-      rightSection={setting.unit ? <span className="dim">{setting.unit}</span> : undefined}
+      rightSection={setting.unit ? <span className="dim" style={{ fontSize: 13 }}>{setting.unit}</span> : undefined}
       rightSectionWidth={setting.unit ? setting.unit.length * 7 + 20 : undefined} rightSectionPointerEvents="none"
       placeholder={'nullable' in setting && setting.nullable ? 'not set' : undefined}
       onChange={(e) => change(e.currentTarget.value)} onBlur={() => setTyped(null)}

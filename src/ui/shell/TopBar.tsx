@@ -12,7 +12,7 @@ function SchemeButton() {
   const next = scheme === 'dark' ? 'light' : 'dark';
   return (
     <ActionIcon variant="subtle" className={classes.icon} aria-label={`Switch to ${next}`} title={`Switch to ${next}`} onClick={() => setColorScheme(next)}>
-      <IconSun size={18} stroke={1.75} />
+      <IconSun size={18} stroke={2} />
     </ActionIcon>
   );
 }
@@ -40,7 +40,7 @@ export function TopBar() {
       </a>
       <div className={classes.right}>
         <DeviceChip />
-        <Button size="xs" className={classes.share} leftSection={<IconLink size={16} stroke={1.75} />} onClick={() => openDialog('share')}>Share</Button>
+        <Button size="xs" className={classes.share} leftSection={<IconLink size={16} stroke={2} />} onClick={() => openDialog('share')}>Share</Button>
         <SchemeButton />
         <PhoneMenu />
       </div>

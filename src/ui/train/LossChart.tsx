@@ -5,7 +5,7 @@ import { bucketAt, rawPoints, smoothPoints, SMOOTHING, type CurvePoint, type Ser
 import type { RunCharts } from '../../stores/run.ts';
 import { ChartFrame } from '../charts/ChartFrame.tsx';
 import type { TableData } from '../charts/ChartTable.tsx';
-import { Crosshair, Curve, Diamonds, Dots, EndLabels, EpochLines, PointLabel } from '../charts/marks.tsx';
+import { AxisName, Crosshair, Curve, Diamonds, Dots, EndLabels, EpochLines, PointLabel } from '../charts/marks.tsx';
 import { Plot } from '../charts/Plot.tsx';
 import { niceTicks, stepTicks, tickDecimals } from '../charts/ticks.ts';
 import { formatLoss, formatLossExact, formatWhole } from '../format.ts';
@@ -98,6 +98,7 @@ export function LossChart({ charts, totalSteps, step, stepsPerEpoch, height = 26
               ...(lastSmooth ? [{ point: lastSmooth, text: `${phone ? '' : 'training '}${formatLoss(lastSmooth.value)}`, colour: 'var(--etude-accent)', dot: true }] : []),
             ]}
           />
+          {!phone && <AxisName text="step" />}
           <Crosshair step={cursor} />
         </Plot>
       )}

@@ -12,19 +12,15 @@ import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ScreenHead } from '../components/ScreenHead.tsx';
 import { formatCount, formatRate, formatRateShort, formatSig, formatTimeOfDay, plural } from '../format.ts';
 import { useStartBlocker } from '../home/TrainColumn.tsx';
-import { IconPlayerPause, IconPlayerPlay, IconSquare } from '../icons.ts';
 import { modelTitle, STATUS_NAMES } from '../names.ts';
 import { useSingleKeys } from '../shell/useShortcuts.ts';
 import { Alerts } from './Alerts.tsx';
 import { Answers } from './Answers.tsx';
+import { PauseIcon, PlayIcon, StopIcon } from './icons.tsx';
 import { LossChart } from './LossChart.tsx';
 import { Readouts } from './Readouts.tsx';
 import { SmallChart } from './SmallChart.tsx';
 import classes from './Train.module.css';
-
-const pauseIcon = <IconPlayerPause size={16} stroke={1.75} />;
-const playIcon = <IconPlayerPlay size={16} stroke={1.75} />;
-const stopIcon = <IconSquare size={14} stroke={2} />;
 
 function Actions() {
   const { status, run, asked } = useRun();
@@ -33,9 +29,9 @@ function Actions() {
     return (
       <>
         {status === 'paused'
-          ? <Button leftSection={playIcon} onClick={() => void continueTraining()} data-testid="continue-training">Resume</Button>
-          : <Button leftSection={pauseIcon} disabled={status === 'starting' || asked !== null} onClick={() => void pauseTraining()} data-testid="pause-training">{asked === 'pause' ? 'Pausing' : 'Pause'}</Button>}
-        <Button leftSection={stopIcon} disabled={status === 'starting' || asked === 'stop'} onClick={() => void stopTraining()} data-testid="stop-training">{asked === 'stop' ? 'Stopping' : 'Stop'}</Button>
+          ? <Button leftSection={<PlayIcon />} onClick={() => void continueTraining()} data-testid="continue-training">Resume</Button>
+          : <Button leftSection={<PauseIcon />} disabled={status === 'starting' || asked !== null} onClick={() => void pauseTraining()} data-testid="pause-training">{asked === 'pause' ? 'Pausing' : 'Pause'}</Button>}
+        <Button leftSection={<StopIcon />} disabled={status === 'starting' || asked === 'stop'} onClick={() => void stopTraining()} data-testid="stop-training">{asked === 'stop' ? 'Stopping' : 'Stop'}</Button>
       </>
     );
   }

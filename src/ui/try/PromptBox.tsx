@@ -4,7 +4,7 @@ import type { KeyboardEvent } from 'react';
 import { chatIsRunning, nextHeldOut, runPrompt, setPrompt, stopChat, useChat } from '../../stores/chat.ts';
 import { currentDataset, useData } from '../../stores/data.ts';
 import { formatWhole } from '../format.ts';
-import { IconSquare } from '../icons.ts';
+import { StopIcon } from '../train/icons.tsx';
 import classes from './Try.module.css';
 import { useTryBlocker } from './useTryBlocker.ts';
 
@@ -45,7 +45,7 @@ export function PromptBox() {
         />
         <div className={classes.promptActions}>
           {running
-            ? <><Kbd>Esc</Kbd><Button leftSection={<IconSquare size={14} stroke={2} />} onClick={stopChat} data-testid="stop-answers">Stop</Button></>
+            ? <><Kbd>Esc</Kbd><Button leftSection={<StopIcon />} onClick={stopChat} data-testid="stop-answers">Stop</Button></>
             : <><Kbd>Ctrl Enter</Kbd><Button disabled={blocker !== null || !prompt.trim()} onClick={() => void runPrompt()} data-testid="run-prompt">Run</Button></>}
         </div>
       </div>

@@ -1,0 +1,138 @@
+/**
+ * Every screen and state of the interface, on a worker that answers with made-up data, in both schemes and at both sizes:
+ * nothing serious for axe, nothing in the console, nothing that scrolls sideways. SCREENSHOTS=1 keeps a picture of each.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import type { Browser, Page } from 'playwright-core';
+import { build } from 'vite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchChromium } from '../../src/cli/chromium.ts';
+import { startStaticServer, type StaticServer } from '../../src/cli/staticServer.ts';
+import { COLOR_SCHEMES, seriousViolations, takeScreenshots, VIEWPORTS } from './support.ts';
+
+const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
+let folder: string;
+let server: StaticServer;
+let browser: Browser;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'etude-screens-'));
+  await build({
+    configFile: false, root, base: './', publicDir: false, logLevel: 'error', plugins: [react()],
+    build: { target: 'es2023', outDir: folder, emptyOutDir: true, assetsInlineLimit: 0, minify: false, chunkSizeWarningLimit: 5000, rolldownOptions: { input: join(root, 'tests/ui/preview.html') } },
+  });
+  server = await startStaticServer({ '/': folder });
+  browser = await launchChromium('swiftshader');
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const id = (page: Page, name: string) => page.getByTestId(name).locator('visible=true').first();
+const step = (page: Page, name: string) => id(page, `step-${name}`).click();
+
+async function ready(page: Page): Promise<void> {
+  await id(page, 'use-model').click();
+  await page.getByTestId('model-facts').waitFor();
+  await id(page, 'use-data').click();
+  await page.locator('[data-testid=start-training]:enabled').first().waitFor();
+}
+
+async function withFile(page: Page): Promise<void> {
+  await id(page, 'use-model').click();
+  await page.getByTestId('model-facts').waitFor();
+  await page.getByTestId('data-file-input').setInputFiles({ name: 'alpaca_en_demo.json', mimeType: 'application/json', buffer: Buffer.from('[]') });
+  await page.getByTestId('mask-turns').waitFor();
+  await page.getByTestId('length-histogram').waitFor();
+}
+
+async function trained(page: Page): Promise<void> {
+  await ready(page);
+  await id(page, 'start-training').click();
+  await id(page, 'continue-try').waitFor({ timeout: 120_000 });
+}
+
+interface Scene { name: string; scene?: string; act: (page: Page) => Promise<void> }
+
+const SCENES: Scene[] = [
+  { name: 'home', act: (page) => id(page, 'use-model').waitFor() },
+  { name: 'home with model and data in use', act: ready },
+  { name: 'home on a software adapter', scene: 'software', act: (page) => id(page, 'software-notice').waitFor() },
+  { name: 'home without WebGPU', scene: 'nogpu', act: (page) => id(page, 'no-device').waitFor() },
+  { name: 'data before there is any', act: async (page) => { await step(page, 'data'); await id(page, 'empty-state').waitFor(); } },
+  { name: 'data that could not be imported', scene: 'badfile', act: async (page) => {
+    await page.getByTestId('data-file-input').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') });
+    await id(page, 'error-panel').waitFor();
+  } },
+  { name: 'mask inspector with a token read out', act: async (page) => {
+    await withFile(page);
+    await page.getByRole('listbox').last().focus();
+    await page.keyboard.press('End');
+    await page.getByTestId('token-reading').waitFor({ state: 'attached' });
+  } },
+  { name: 'table of a million rows', scene: 'million', act: async (page) => { await withFile(page); await page.getByText('Table', { exact: true }).click(); await page.locator('[data-row="3"]').waitFor(); } },
+  { name: 'mapping', act: async (page) => { await withFile(page); await page.getByText('Mapping', { exact: true }).click(); await page.getByText('Row 3').waitFor(); } },
+  { name: 'simple recipe with an unusual and an impossible value', act: async (page) => {
+    await ready(page);
+    await step(page, 'recipe');
+    await id(page, 'setting-training.numTrainEpochs').fill('20');
+    await id(page, 'setting-lora.r').fill('0');
+    await page.getByRole('alert').waitFor();
+  } },
+  { name: 'advanced recipe', act: async (page) => { await ready(page); await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
+  { name: 'recipe as JSON', act: async (page) => { await ready(page); await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
+  { name: 'train before a run', act: async (page) => { await step(page, 'train'); await id(page, 'empty-state').waitFor(); } },
+  { name: 'a run that trains, with an alert', scene: 'slow', act: async (page) => {
+    await ready(page);
+    await id(page, 'start-training').click();
+    await page.getByTestId('answers').waitFor();
+    await page.evaluate(() => (window as unknown as { alertOverfitting: () => void }).alertOverfitting());
+    await page.getByTestId('train-alert').waitFor();
+  } },
+  { name: 'a run that is over, its chart as a table', scene: 'fast', act: async (page) => { await trained(page); await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
+  { name: 'try without an adapter', act: async (page) => { await ready(page); await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
+  { name: 'try with both answers', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
+  { name: 'export', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
+  { name: 'runs', scene: 'runs', act: async (page) => { await page.goto(`${page.url().split('#')[0]}#/runs`); await page.getByTestId('runs-list').waitFor(); } },
+  { name: 'deleting runs', scene: 'runs', act: async (page) => {
+    await page.goto(`${page.url().split('#')[0]}#/runs`);
+    await page.getByRole('checkbox', { name: 'Choose all' }).check();
+    await id(page, 'delete-runs').click();
+    await page.getByRole('dialog').waitFor();
+  } },
+  { name: 'sharing a recipe', act: async (page) => { await page.getByRole('button', { name: 'Share', exact: true }).click(); await id(page, 'share-link').waitFor(); } },
+  { name: 'opening a shared recipe', act: async (page) => { await page.getByRole('button', { name: 'Open a shared recipe' }).click(); await id(page, 'paste-link').waitFor(); } },
+  { name: 'the list of keys', act: async (page) => { await page.keyboard.press('?'); await page.getByRole('dialog', { name: 'Keyboard' }).waitFor(); } },
+];
+
+test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', async ({ name, scene = 'plain', act }) => {
+  const context = await browser.newContext({ viewport: VIEWPORTS.desktop, reducedMotion: 'reduce' });
+  const messages: string[] = [];
+  context.on('console', (message) => { if (['error', 'warning'].includes(message.type())) messages.push(message.text()); });
+  context.on('weberror', (error) => messages.push(String(error.error().stack)));
+  const page = await context.newPage();
+  await page.goto(`${server.origin}/tests/ui/preview.html?scene=${scene}`);
+  await act(page);
+  for (const colorScheme of COLOR_SCHEMES) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    expect(await seriousViolations(page), colorScheme).toEqual([]);
+  }
+  await page.setViewportSize(VIEWPORTS.phone);
+  await page.waitForTimeout(150);
+  expect(await seriousViolations(page), 'phone').toEqual([]);
+  for (const width of [390, 640, 1000]) {
+    await page.setViewportSize({ width, height: 844 });
+    // A chart takes its new width in the frame after the window's.
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { message: `sideways at ${width} pixels` }).toBeLessThanOrEqual(0);
+  }
+  expect(messages).toEqual([]);
+  if (process.env.SCREENSHOTS) await takeScreenshots(page, name.replaceAll(' ', '-'));
+  await context.close();
+});
