@@ -28,8 +28,9 @@ beforeAll(async () => {
 afterAll(() => studios.stop());
 
 /** Waits until the run has come to this step or further. */
-const reached = (page: Page, step: number): Promise<void> =>
-  expect.poll(async () => Number(/^(\d+)\//.exec(await page.title())?.[1] ?? 0)).toBeGreaterThanOrEqual(step);
+async function reached(page: Page, step: number): Promise<void> {
+  await expect.poll(async () => Number(/^(\d+)\//.exec(await page.title())?.[1] ?? 0)).toBeGreaterThanOrEqual(step);
+}
 
 async function adapterBytes(page: Page): Promise<Uint8Array> {
   await goTo(page, 'Export');
