@@ -1,101 +1,109 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { sourcesFromFolder } from '../../src/cli/fsSource.ts';
-import { recipeSchema } from '../../src/config/recipe.ts';
-import { shareLink } from '../../src/config/shareUrl.ts';
-import { openAdapterFolder } from '../../src/hub/adapterFolder.ts';
-import { testDeviceKind } from '../setup/gpu.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { shortRecipe, toJsonl } from './steps.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const folder = mkdtempSync(join(tmpdir(), 'etude-finetune-'));
+const STEPS = 6;
+/** No rows are shuffled, so that both runtimes see the same. */
+const recipe = shortRecipe({ training: { maxSteps: STEPS, shuffle: false } });
+const FILES = ['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'metrics.jsonl', 'recipe.json'];
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'etude-finetune-'));
+  writeFileSync(join(folder, 'short.json'), JSON.stringify(recipe));
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const recipe = recipeSchema.parse({
-  data: { maxLength: 64 },
-  lora: { r: 2, loraAlpha: 4, targetModules: ['q_proj', 'v_proj'], loraDropout: 0 },
-  training: { maxSteps: 3, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 1, learningRate: 5e-3, warmupRatio: 0, shuffle: false, validationSplit: 0.2, evalSteps: 3 },
-});
-const link = shareLink('http://127.0.0.1/etude/', recipe);
-const data = join(folder, 'rows.jsonl');
-const row = (i: number): string => JSON.stringify({ instruction: `Name the capital of land ${i}.`, input: '', output: `The capital is city ${i}.` });
-writeFileSync(data, [...Array.from({ length: 10 }, (_, i) => row(i)), '{broken', row(10)].join('\n'));
+/** `npm run finetune -- WORDS` as a person types it. */
+async function finetune(...words: string[]): Promise<{ code: number | null; out: string; seconds: number }> {
+  const started = Date.now();
+  const child = spawn('npm', ['run', '--silent', 'finetune', '--', ...words], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => { out += data.toString(); });
+  const code = await new Promise<number | null>((done) => { child.on('close', done); });
+  return { code, out, seconds: (Date.now() - started) / 1000 };
+}
 
-const finetune = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/run-ts.mjs', 'src/cli/finetune.ts', ...args], { cwd: root, encoding: 'utf8', timeout: 200_000 });
-  return { status, stdout, stderr };
-};
-const model = join(root, 'public', 'builtin', 'model');
-const lines = (out: string): Record<string, number>[] => readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, number>);
-/** Both runtimes on the adapter that this machine's tests run on; headless Chromium has no lavapipe. */
-const device = testDeviceKind();
-const browserDevice = device === 'lavapipe' ? 'swiftshader' : device;
+interface Line { step: number; epoch: number; loss: number; learning_rate: number; grad_norm: number; num_tokens: number; tokens_per_second: number }
 
-test('a run in headless Chromium ends with an adapter folder that reads back and a line for each step', async () => {
+function readMetrics(out: string): Line[] {
+  const text = readFileSync(join(out, 'metrics.jsonl'), 'utf8');
+  expect(text.endsWith('\n')).toBe(true);
+  return text.trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+}
+
+/** Every file is there, every step has its line, every line its fields. */
+function checkOutput(out: string): Line[] {
+  expect(readdirSync(out).sort()).toEqual(FILES);
+  const lines = readMetrics(out);
+  expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+  for (const line of lines) {
+    expect(Object.keys(line).sort()).toEqual(['epoch', 'grad_norm', 'learning_rate', 'loss', 'num_tokens', 'step', 'tokens_per_second']);
+    expect(Object.values(line).every(Number.isFinite), JSON.stringify(line)).toBe(true);
+    expect(line.loss).toBeGreaterThan(0);
+    expect(line.grad_norm).toBeGreaterThan(0);
+  }
+  expect(lines.every((line, i) => i === 0 || line.num_tokens > lines[i - 1]!.num_tokens)).toBe(true);
+  expect(JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8'))).toMatchObject({ peft_type: 'LORA', r: recipe.lora.r, lora_alpha: recipe.lora.loraAlpha });
+  expect((JSON.parse(readFileSync(join(out, 'recipe.json'), 'utf8')) as typeof recipe).training).toEqual(recipe.training);
+  return lines;
+}
+
+test('finetune in headless Chromium writes a checked adapter and a line a step', async () => {
   const out = join(folder, 'browser');
-  const { status, stdout, stderr } = finetune('--model', model, '--data', data, '--recipe', link, '--out', out, '--device', browserDevice);
-  expect(status, stdout + stderr).toBe(0);
-  expect(readdirSync(out).sort()).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'metrics.jsonl', 'recipe.json']);
-  const adapter = await openAdapterFolder('browser', await sourcesFromFolder(out));
-  expect([adapter.r, adapter.loraAlpha, adapter.tensors.size]).toEqual([2, 4, 16]);
-  expect([...adapter.tensors].some(([key, { data: values }]) => key.includes('lora_B') && values.some((value) => value !== 0)), 'lora_B has learned').toBe(true);
-  const logged = lines(out);
-  expect(logged.map(({ step }) => step)).toEqual([1, 2, 3]);
-  for (const line of logged) {
-    expect(Object.keys(line).filter((key) => key !== 'eval_loss')).toEqual(['step', 'epoch', 'loss', 'learning_rate', 'grad_norm', 'num_tokens', 'tokens_per_second']);
-    expect(Object.values(line).every((value) => Number.isFinite(value))).toBe(true);
-  }
-  expect(logged[2]!.eval_loss).toBeGreaterThan(0);
-  expect(stdout).toContain('1 lines could not be read: line 11');
-  expect(stdout).toContain('11 rows');
-  expect(recipeSchema.parse(JSON.parse(readFileSync(join(out, 'recipe.json'), 'utf8'))).training).toEqual(recipe.training);
+  const { code, out: said, seconds } = await finetune('--model', 'builtin', '--data', 'builtin', '--recipe', join(folder, 'short.json'), '--device', 'swiftshader', '--out', out);
+  console.log(`${said.trimEnd()}\n${seconds.toFixed(1)} s in all`);
+  expect(code, said).toBe(0);
+  const lines = checkOutput(out);
+  expect(lines.at(-1)!.loss).toBeLessThan(lines[0]!.loss);
+  expect(said).toMatch(/Same logits as the model you tried: largest difference 0\./);
 });
 
-test('a run in Node gives the same losses on the same adapter, and can start from an adapter', () => {
+test('finetune in Node takes the same steps and writes the same tensors', async () => {
   const out = join(folder, 'node');
-  const words = ['--model', model, '--data', data, '--recipe', link, '--runtime', 'node', '--device', device];
-  const first = finetune(...words, '--out', out);
-  expect(first.status, first.stdout + first.stderr).toBe(0);
-  if (device === browserDevice && existsSync(join(folder, 'browser', 'metrics.jsonl'))) {
-    expect(lines(out).map(({ loss }) => loss)).toEqual(lines(join(folder, 'browser')).map(({ loss }) => loss));
-  }
-  const second = finetune(...words, '--out', join(folder, 'further'), '--adapter', out);
-  expect(second.status, second.stdout + second.stderr).toBe(0);
-  // The first batch is the same; an adapter that was trained on it knows it better.
-  expect(lines(join(folder, 'further'))[0]!.loss).toBeLessThan(lines(out)[0]!.loss!);
+  const { code, out: said, seconds } = await finetune('--model', 'builtin', '--data', 'builtin', '--recipe', join(folder, 'short.json'), '--runtime', 'node', '--device', 'swiftshader', '--out', out);
+  console.log(`${seconds.toFixed(1)} s in all`);
+  expect(code, said).toBe(0);
+  const lines = checkOutput(out);
+  const browser = readMetrics(join(folder, 'browser'));
+  const differences = lines.map((line, i) => Math.abs(line.loss - browser[i]!.loss));
+  console.log(`Largest difference of a loss between the runtimes: ${Math.max(...differences)}`);
+  expect(Math.max(...differences)).toBeLessThan(1e-3);
+  expect(lines.map(({ num_tokens }) => num_tokens)).toEqual(browser.map(({ num_tokens }) => num_tokens));
+  const header = (path: string): string => {
+    const bytes = readFileSync(path);
+    return bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString();
+  };
+  expect(header(join(out, 'adapter_model.safetensors'))).toBe(header(join(folder, 'browser', 'adapter_model.safetensors')));
 });
 
-test('a run that cannot be done says why, exits with 1 and writes no adapter', () => {
-  const empty = join(folder, 'empty');
-  mkdirSync(empty);
-  const nothing = join(folder, 'nothing.jsonl');
-  writeFileSync(nothing, '{"height":1}\n{"height":2}\n');
-  const cases: [string[], RegExp][] = [
-    [['--model', empty, '--data', data], /no config\.json/],
-    [['--model', join(folder, 'absent'), '--data', data], /absent/],
-    [['--model', model, '--data', join(folder, 'absent.jsonl')], /absent\.jsonl/],
-    [['--model', model, '--data', nothing], /None of the 2 rows|shape/],
-    [['--model', data, '--data', data], /is not a folder/],
-    [['--model', model, '--data', data, '--adapter', empty], /adapter_config\.json/],
-  ];
-  for (const [words, said] of cases) {
-    const out = join(folder, 'refused');
-    const { status, stderr } = finetune(...words, '--recipe', link, '--out', out, '--runtime', 'node', '--device', device);
-    expect(status, words.join(' ')).toBe(1);
-    expect(stderr).toMatch(said);
-    expect(stderr).not.toMatch(/^\s+at /m);
-    expect(existsSync(out) ? readdirSync(out) : [], 'an empty folder can be used again').toEqual([]);
-  }
+test('--adapter goes on from the weights of an earlier run', async () => {
+  const out = join(folder, 'further');
+  const { code, out: said } = await finetune(
+    '--model', 'builtin', '--data', 'builtin', '--recipe', join(folder, 'short.json'), '--runtime', 'node', '--device', 'swiftshader', '--adapter', join(folder, 'browser'), '--out', out,
+  );
+  expect(code, said).toBe(0);
+  const first = readMetrics(join(folder, 'browser'))[0]!.loss;
+  const further = checkOutput(out)[0]!.loss;
+  console.log(`The same first rows: loss ${first.toFixed(4)} afresh, ${further.toFixed(4)} from the adapter`);
+  expect(further).toBeLessThan(0.9 * first);
 });
 
-test('a folder that holds files is written over only when asked', () => {
-  const out = join(folder, 'full');
-  mkdirSync(out);
-  writeFileSync(join(out, 'precious.txt'), 'x');
-  const { status, stderr } = finetune('--model', model, '--data', data, '--out', out);
-  expect(status).toBe(1);
-  expect(stderr).toContain('already holds 1 file');
-  expect(readdirSync(out)).toEqual(['precious.txt']);
+// Without --device: whatever this machine offers.
+test.each(['browser', 'node'])('a broken data file ends finetune in %s with words and an exit code, and leaves no adapter', async (runtime) => {
+  const data = join(folder, `broken-${runtime}.jsonl`);
+  const out = join(folder, `broken-${runtime}`);
+  writeFileSync(data, toJsonl([{ height: 3 }, { height: 4 }]));
+  const { code, out: said } = await finetune('--model', 'builtin', '--data', data, '--recipe', join(folder, 'short.json'), '--runtime', runtime, '--out', out);
+  console.log(said.trimEnd());
+  expect(code, said).not.toBe(0);
+  expect(said).toMatch(/of no shape that can be trained/);
+  expect(said).toMatch(/Next: /);
+  expect(said).not.toMatch(/\n\s+at /);
+  expect(existsSync(join(out, 'adapter_model.safetensors'))).toBe(false);
+  expect(existsSync(join(out, 'adapter_config.json'))).toBe(false);
 });
