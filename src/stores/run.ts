@@ -120,6 +120,11 @@ export const setAsked = (asked: RunState['asked']): void => useRun.setState({ as
 /** A run is training, paused or starting. */
 export const runIsLive = (s: Pick<RunState, 'status'>): boolean => isLive(s.status);
 
+function keepAdapter(): void {
+  const { run, readouts: { step } } = useRun.getState();
+  if (run && step > 0) setTuned({ runId: run.id, name: run.name, step });
+}
+
 const ENDED: RunStatus[] = ['finished', 'stopped'];
 
 /** The run is over: its last numbers are shown and its adapter is on the model. */
@@ -162,6 +167,8 @@ export function handleRunEvent(event: WorkerEvent): void {
     case 'train.status':
       showReadouts.flush();
       useRun.setState((s) => ({ status: event.status, asked: null, error: event.message ?? s.error, run: s.run && { ...s.run, status: event.status } }));
+      // A paused run can be tried: its adapter is on the model.
+      if (event.status === 'paused') keepAdapter();
       break;
     default:
   }

@@ -4,8 +4,9 @@ import { currentDataset, useData } from './data.ts';
 import { chooseModel, loadModel, useModel } from './model.ts';
 import { useRecipe } from './recipe.ts';
 import { prepareRun, runEnded, runFailed, runIsLive, runRefused, setAsked, showRun, useRun } from './run.ts';
-import { refreshRuns } from './runs.ts';
+import { refreshRuns, useRuns } from './runs.ts';
 import { goTo } from './session.ts';
+import { setTuned } from './tuned.ts';
 import type { RunSummary } from './types.ts';
 import { failure, request } from './worker.ts';
 
@@ -27,10 +28,21 @@ export function startBlocker(): string | null {
 async function follow(work: Promise<RunSummary>): Promise<void> {
   try {
     runEnded(await work);
+    await refreshRuns();
   } catch (error) {
     runFailed(failure(error));
+    await refreshRuns();
+    keepWhatIsLeft();
   }
-  await refreshRuns();
+}
+
+/** After a failure: the record says what the run came to, and its last good weights are still on the model. */
+function keepWhatIsLeft(): void {
+  const { run } = useRun.getState();
+  const left = useRuns.getState().runs?.find((r) => r.id === run?.id);
+  if (!left) return;
+  useRun.setState({ run: left });
+  if (left.step > 0 && useModel.getState().status === 'ready') setTuned({ runId: left.id, name: left.name, step: left.step });
 }
 
 export async function startTraining(): Promise<void> {

@@ -22,6 +22,10 @@ export interface FakeOptions {
   fail?: Partial<Record<RequestName, UserMessage>>;
   findings?: DataReport['findings'];
   totalSteps?: number;
+  /** Where a resumed run goes on from. */
+  checkpointStep?: number;
+  /** The run fails after this step. */
+  breakAt?: number;
 }
 
 const DEVICE: DeviceInfo = {
@@ -143,6 +147,14 @@ export class FakeWorker implements WorkerLike {
         PAIRS.slice(0, 3).forEach(([prompt, answer], i) => this.emit({ type: 'train.answer', runId: run.id, answer: { step: step === 1 ? 0 : step, promptIndex: i, prompt, answer: step === 1 ? `${prompt} ${prompt}` : answer } }));
       }
       run.finalLoss = metrics.loss;
+      if (step === this.#o.breakAt) {
+        run.status = 'failed';
+        this.#training = null;
+        const message = { code: 'train.notFinite', what: `Training stopped at step ${step + 1}: the loss is not a number.` };
+        this.emit({ type: 'train.status', runId: run.id, status: 'failed', message });
+        // oxlint-disable-next-line no-throw-literal -- carried to the page as the error of the request
+        throw { userMessage: message };
+      }
     }
     run.status = training.stopped ? 'stopped' : 'finished';
     run.seconds = (Date.now() - startedAt) / 1000;
@@ -213,7 +225,12 @@ export class FakeWorker implements WorkerLike {
       this.#runs.push(run);
       return this.#train(run);
     },
-    'train.resume': ({ runId }) => this.#train(this.#run(runId)),
+    'train.resume': ({ runId }) => {
+      const run = { ...this.#run(runId) };
+      run.step = this.#o.checkpointStep ?? run.step;
+      run.metrics = run.metrics.filter((m) => m.step <= run.step);
+      return this.#train(run);
+    },
     'train.pause': () => { if (this.#training) { this.#training.paused = true; this.emit({ type: 'train.status', runId: this.#training.run.id, status: 'paused' }); } return null; },
     'train.continue': () => { if (this.#training) { this.#training.paused = false; this.emit({ type: 'train.status', runId: this.#training.run.id, status: 'running' }); } return null; },
     'train.stop': () => { if (this.#training) this.#training.stopped = true; return null; },

@@ -139,13 +139,22 @@ test('P pauses and goes on', async () => {
   const s = await open({ totalSteps: 1000, stepMs: 1 });
   await s.ready();
   const done = s.startTraining();
-  await s.settled(() => expect(s.useRun.getState().status).toBe('running'));
+  await s.settled(() => expect(s.useRun.getState().readouts.step).toBeGreaterThan(0));
   s.togglePause();
   await s.settled(() => expect(s.useRun.getState().status).toBe('paused'));
+  expect(s.useTuned.getState().tuned?.step).toBe(s.useRun.getState().readouts.step);
   s.togglePause();
   await s.settled(() => expect(s.useRun.getState().status).toBe('running'));
   await s.stopTraining();
   await done;
+});
+
+test('a run that breaks down keeps its last good weights for Try, and says why', async () => {
+  const s = await open({ totalSteps: 1000, stepMs: 1, breakAt: 5 });
+  await s.ready();
+  await s.startTraining();
+  expect(s.useRun.getState()).toMatchObject({ status: 'failed', error: { code: 'train.notFinite' } });
+  expect(s.useTuned.getState().tuned?.step).toBe(5);
 });
 
 test('a run that cannot start says why and leaves the screen free', async () => {
@@ -163,6 +172,13 @@ test('an interrupted run resumes: its model is loaded, its curve shown, and it g
   expect(s.useModel.getState().status).toBe('ready');
   expect(s.useRun.getState()).toMatchObject({ status: 'finished', readouts: { step: 8 } });
   expect(s.useRun.getState().charts.loss.buckets).toHaveLength(8);
+});
+
+test('a resumed run draws the steps after its checkpoint once, not twice', async () => {
+  const run = fakeRun({ id: 'old', steps: 6, totalSteps: 8, status: 'interrupted' });
+  const s = await open({ runs: [run], checkpointStep: 4 });
+  await s.resumeTraining(run);
+  expect(s.useRun.getState().charts.loss.buckets.map((b) => b.to)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
 test('a run on a model folder asks for that folder instead of starting', async () => {

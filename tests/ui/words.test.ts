@@ -41,7 +41,7 @@ test('a run shows its arc and time left wherever you are, and what was kept at i
   expect(stepStates({ ...facts, run }).train).toEqual({ mark: 'arc', line: '152 of 180 · 33 s left', share: 152 / 180 });
   expect(stepStates({ ...facts, run: { ...run, left: 107 } }).train.line).toBe('152 of 180 · 1:47 left');
   expect(stepStates({ ...facts, run: { ...run, status: 'stopped' }, tuned: { step: 120, name: 'a' } }).try).toEqual({ mark: 'check', line: 'Ready' });
-  expect(stepStates({ ...facts, run, tuned: { step: 120, name: 'a' } }).try.line).toBe('After training');
+  expect(stepStates({ ...facts, run, tuned: { step: 120, name: 'a' } }).try.line).toBe('Paused run only');
 });
 
 test('Runs counts what is finished and points to what can be resumed', () => {

@@ -60,7 +60,7 @@ function trainState({ run, tuned, model, data }: StepFacts): StepState {
 }
 
 function tryState({ tuned, run }: StepFacts): StepState {
-  if (LIVE.has(run.status) && run.status !== 'paused') return { mark: 'ring', line: 'After training' };
+  if (LIVE.has(run.status) && run.status !== 'paused') return { mark: 'ring', line: run.status === 'running' ? 'Paused run only' : 'After training' };
   return tuned ? { mark: 'check', line: 'Ready' } : { mark: 'ring', line: 'After training' };
 }
 
