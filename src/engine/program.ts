@@ -86,37 +86,41 @@ export async function buildProgram(engine: Engine, label: string, step: StepUnif
     });
   });
   engine.device.queue.writeBuffer(params, 0, bytes);
-  const dispatches = await Promise.all(
-    ops.map(async (op, i): Promise<Dispatch> => {
-      for (const t of op.tensors) {
-        if (t.byteLength > engine.maxBinding) {
-          throw new Error(`${op.label}: ${t.label} has ${t.byteLength} bytes, more than one binding of this device holds (${engine.maxBinding})`);
-        }
-      }
-      let pipeline: GPUComputePipeline;
-      try {
-        pipeline = await op.pipeline;
-      } catch (cause) {
-        throw new Error(`kernel ${op.label} does not compile: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-      }
-      return {
-        label: op.label,
-        pipeline,
-        grid: op.grid,
-        flops: op.flops,
-        bindGroup: engine.device.createBindGroup({
-          label: op.label,
-          layout: op.layout,
-          entries: [
-            { binding: 0, resource: { buffer: step.buffer } },
-            { binding: 1, resource: { buffer: params, offset: i * SLOT, size: Math.max(16, Math.ceil((op.params.length * 4) / 16) * 16) } },
-            ...op.tensors.map((t, j) => ({ binding: j + 2, resource: { buffer: t.buffer, offset: t.offset, size: t.byteLength } })),
-          ],
-        }),
-      };
+  try {
+    return new Program(engine, label, await Promise.all(ops.map((op, i) => makeDispatch(engine, op, step.buffer, params, i * SLOT))), params);
+  } catch (error) {
+    engine.destroyBuffer(params);
+    throw error;
+  }
+}
+
+async function makeDispatch(engine: Engine, op: Op, step: GPUBuffer, params: GPUBuffer, offset: number): Promise<Dispatch> {
+  for (const t of op.tensors) {
+    if (t.byteLength > engine.maxBinding) {
+      throw new Error(`${op.label}: ${t.label} has ${t.byteLength} bytes, more than one binding of this device holds (${engine.maxBinding})`);
+    }
+  }
+  let pipeline: GPUComputePipeline;
+  try {
+    pipeline = await op.pipeline;
+  } catch (cause) {
+    throw new Error(`kernel ${op.label} does not compile: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  return {
+    label: op.label,
+    pipeline,
+    grid: op.grid,
+    flops: op.flops,
+    bindGroup: engine.device.createBindGroup({
+      label: op.label,
+      layout: op.layout,
+      entries: [
+        { binding: 0, resource: { buffer: step } },
+        { binding: 1, resource: { buffer: params, offset, size: Math.max(16, Math.ceil((op.params.length * 4) / 16) * 16) } },
+        ...op.tensors.map((t, j) => ({ binding: j + 2, resource: { buffer: t.buffer, offset: t.offset, size: t.byteLength } })),
+      ],
     }),
-  );
-  return new Program(engine, label, dispatches, params);
+  };
 }
 
 /**

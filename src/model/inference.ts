@@ -2,6 +2,8 @@
  * Owns forward passes without gradients: logits and hidden states of whole batches (checks, per-token loss), and text
  * generation with a key/value cache. Base and tuned model share the weights; `adapter` null is the base.
  */
+import { EtudeError } from '../config/errors.ts';
+import { outOfMemory } from '../config/messages.ts';
 import { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
@@ -91,6 +93,14 @@ export interface Sampling {
 
 export const GREEDY: Sampling = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
+export interface GenerateOptions {
+  maxNewTokens: number;
+  stopIds: readonly number[];
+  sampling?: Sampling;
+  signal?: AbortSignal;
+  onLogits?: (logits: Float32Array) => void;
+}
+
 /** Tokens of a prompt that go through the model at once. */
 const PREFILL = 64;
 
@@ -105,7 +115,8 @@ export class Generator {
   readonly #stats: Tensor;
   readonly #submitter: Submitter;
   #head!: HeadBuffers;
-  #program!: Program;
+  #program: Program | null = null;
+  #lastTurn: Promise<void> = Promise.resolve();
 
   private constructor(model: ModelOnGpu, contextLength: number) {
     const { engine, config } = model;
@@ -119,31 +130,63 @@ export class Generator {
     this.#submitter = new Submitter(engine);
   }
 
+  /** Throws EtudeError device.outOfMemory. */
   static async create(model: ModelOnGpu, adapter: LoraAdapter | null, contextLength: number): Promise<Generator> {
+    const { engine } = model;
+    const inUse = engine.memory.live;
+    engine.device.pushErrorScope('out-of-memory');
     const generator = new Generator(model, contextLength);
-    const { engine, config } = model;
-    const arena = generator.#arena;
-    const ctx: DecoderContext = { ...model, rope: generator.#rope, inputs: generator.#inputs };
+    const built = await generator.#build(adapter).then(() => null, (error: unknown) => error ?? new Error('unknown'));
+    const full = await engine.device.popErrorScope();
+    if (!full && !built) return generator;
+    const needed = engine.memory.live - inUse;
+    generator.destroy();
+    if (!full) throw built;
+    throw new EtudeError(outOfMemory({ purpose: `answers in a context of ${contextLength} tokens`, needed, inUse, fits: null }), { cause: full });
+  }
+
+  async #build(adapter: LoraAdapter | null): Promise<void> {
+    const { engine, config } = this.#model;
+    const arena = this.#arena;
+    const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs: this.#inputs };
     const acts = takeActivations(config, arena, PREFILL, adapter, false);
     const kv = config.numKeyValueHeads * config.headDim;
-    const caches: LayerCache[] = acts.layers.map((_, l) => ({ k: arena.take(`k cache.${l}`, contextLength * kv), v: arena.take(`v cache.${l}`, contextLength * kv) }));
-    generator.#head = takeHead(engine, config, arena, 1, generator.#stats, false);
-    generator.#program = await buildProgram(engine, adapter ? 'generate tuned' : 'generate base', generator.#step, [
+    const caches: LayerCache[] = acts.layers.map((_, l) => ({ k: arena.take(`k cache.${l}`, this.contextLength * kv), v: arena.take(`v cache.${l}`, this.contextLength * kv) }));
+    this.#head = takeHead(engine, config, arena, 1, this.#stats, false);
+    this.#program = await buildProgram(engine, adapter ? 'generate tuned' : 'generate base', this.#step, [
       ...forwardOps(ctx, acts, use(adapter), caches),
-      ...pickOps(ctx, generator.#head, acts.last),
-      ...logitsOps(ctx, generator.#head, 0),
+      ...pickOps(ctx, this.#head, acts.last),
+      ...logitsOps(ctx, this.#head, 0),
     ]);
-    return generator;
   }
 
   /**
    * Yields new token ids, the stop token included. Ends at a stop token, after maxNewTokens, at a full context or on abort.
+   * A second question waits until the first is answered or left.
    * @param promptIds at least one id, fewer than contextLength
    */
-  async *generate(promptIds: readonly number[], options: { maxNewTokens: number; stopIds: readonly number[]; sampling?: Sampling; signal?: AbortSignal; onLogits?: (logits: Float32Array) => void }): AsyncGenerator<number> {
+  async *generate(promptIds: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
     if (promptIds.length === 0 || promptIds.length >= this.contextLength) {
       throw new Error(`a prompt of ${promptIds.length} tokens does not fit a context of ${this.contextLength}`);
     }
+    const release = await this.#turn();
+    try {
+      yield* this.#answer(promptIds, options);
+    } finally {
+      release();
+    }
+  }
+
+  /** One question at a time: they share the cache. */
+  async #turn(): Promise<() => void> {
+    const before = this.#lastTurn;
+    let release!: () => void;
+    this.#lastTurn = new Promise((resolve) => (release = resolve));
+    await before;
+    return release;
+  }
+
+  async *#answer(promptIds: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
     const pick = sampler(options.sampling ?? GREEDY);
     let past = 0;
     let pending = [...promptIds];
@@ -177,12 +220,12 @@ export class Generator {
     };
     this.#inputs.upload(flat);
     this.#step.write({ tokens: n, targets: flat.targets, kvPast: past });
-    await this.#submitter.run([this.#program], flat);
+    await this.#submitter.run([this.#program!], flat);
     return past + n;
   }
 
   destroy(): void {
-    this.#program.destroy();
+    this.#program?.destroy();
     this.#arena.destroy();
     this.#inputs.destroy();
     destroyRope(this.#model.engine, this.#rope);

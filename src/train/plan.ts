@@ -45,7 +45,7 @@ export class TrainingPlan {
   readonly #step: StepUniform;
   readonly #partial: Tensor;
   readonly submitter: Submitter;
-  #programs!: { micro: Program; evaluate: Program; optimizer: Program };
+  readonly #programs: { micro?: Program; evaluate?: Program; optimizer?: Program } = {};
 
   private constructor(options: PlanOptions) {
     const { engine, adapter, config } = options;
@@ -87,27 +87,28 @@ export class TrainingPlan {
     const { grads, m, v } = adapter.training();
     const trainUse = { adapter, dropout: loraDropout, dropped };
     const evalUse = { adapter, dropout: 0, dropped: null };
-    const [micro, evaluate, optimizer] = await Promise.all([
-      buildProgram(engine, 'training step', this.#step, [
-        ...forwardOps(ctx, acts, trainUse),
-        ...lossOps(ctx, head, acts.last, scratch.dStream),
-        ...backwardOps(ctx, acts.layers, trainUse, scratch),
-      ]),
-      buildProgram(engine, 'evaluation', this.#step, [...forwardOps(ctx, acts, evalUse), ...lossOps(ctx, head, acts.last, null)]),
-      buildProgram(engine, 'optimizer', this.#step, [
-        ...gradNorm(engine, { label: 'gradient norm', grads, elements: adapter.elements, partial: this.#partial, stats: this.stats }),
-        ...adamW(engine, {
-          label: 'adamw', params: adapter.params, grads, m, v, elements: adapter.elements, stats: this.stats,
-          beta1: training.adamBeta1, beta2: training.adamBeta2, eps: training.adamEpsilon, weightDecay: training.weightDecay, maxGradNorm: training.maxGradNorm,
-        }),
-      ]),
-    ]);
-    this.#programs = { micro, evaluate, optimizer };
+    // Every kernel starts compiling here; the programs then wait for theirs one after the other, and those made are given back if one fails.
+    const micro = [
+      ...forwardOps(ctx, acts, trainUse),
+      ...lossOps(ctx, head, acts.last, scratch.dStream),
+      ...backwardOps(ctx, acts.layers, trainUse, scratch),
+    ];
+    const evaluate = [...forwardOps(ctx, acts, evalUse), ...lossOps(ctx, head, acts.last, null)];
+    const optimizer = [
+      ...gradNorm(engine, { label: 'gradient norm', grads, elements: adapter.elements, partial: this.#partial, stats: this.stats }),
+      ...adamW(engine, {
+        label: 'adamw', params: adapter.params, grads, m, v, elements: adapter.elements, stats: this.stats,
+        beta1: training.adamBeta1, beta2: training.adamBeta2, eps: training.adamEpsilon, weightDecay: training.weightDecay, maxGradNorm: training.maxGradNorm,
+      }),
+    ];
+    this.#programs.micro = await buildProgram(engine, 'training step', this.#step, micro);
+    this.#programs.evaluate = await buildProgram(engine, 'evaluation', this.#step, evaluate);
+    this.#programs.optimizer = await buildProgram(engine, 'optimizer', this.#step, optimizer);
   }
 
   /** Dispatches of a micro-batch and of an optimizer step, for the record. */
   get dispatches(): { micro: number; optimizer: number } {
-    return { micro: this.#programs.micro.dispatches.length, optimizer: this.#programs.optimizer.dispatches.length };
+    return { micro: this.#programs.micro!.dispatches.length, optimizer: this.#programs.optimizer!.dispatches.length };
   }
 
   get activationBytes(): number {
@@ -121,12 +122,12 @@ export class TrainingPlan {
 
   /** Adds a micro-batch's gradients, and its loss sum x lossScale to stats[0]. */
   async microBatch(flat: FlatBatch, lossScale: number, dropoutSeed: number): Promise<void> {
-    await this.#run(this.#programs.micro, flat, lossScale, dropoutSeed);
+    await this.#run(this.#programs.micro!, flat, lossScale, dropoutSeed);
   }
 
   /** Adds a batch's loss sum x lossScale to stats[0]; no gradients, no dropout. */
   async evaluateBatch(flat: FlatBatch, lossScale: number): Promise<void> {
-    await this.#run(this.#programs.evaluate, flat, lossScale, 0);
+    await this.#run(this.#programs.evaluate!, flat, lossScale, 0);
   }
 
   async #run(program: Program, flat: FlatBatch, lossScale: number, dropoutSeed: number): Promise<void> {
@@ -139,7 +140,7 @@ export class TrainingPlan {
   async optimizerStep(learningRate: number, t: number): Promise<void> {
     const { adamBeta1, adamBeta2 } = this.#options.training;
     this.#step.write({ tokens: 0, targets: 0, learningRate, bias1: 1 - adamBeta1 ** t, bias2: 1 - adamBeta2 ** t });
-    await this.submitter.run([this.#programs.optimizer], { tokens: 0, targets: 0 });
+    await this.submitter.run([this.#programs.optimizer!], { tokens: 0, targets: 0 });
   }
 
   /** Gradient norm of what has accumulated, without an update. */
@@ -155,7 +156,7 @@ export class TrainingPlan {
 
   destroy(): void {
     const { engine } = this;
-    for (const p of Object.values(this.#programs ?? {})) p.destroy();
+    for (const p of Object.values(this.#programs)) p.destroy();
     this.inputs.destroy();
     this.#arena.destroy();
     destroyRope(engine, this.#rope);

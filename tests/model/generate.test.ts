@@ -95,6 +95,14 @@ describe('text generation with a cache', () => {
     expect(made).toEqual((await collect(base.generate(prompt(5), { maxNewTokens: 2, stopIds: [] }))));
   });
 
+  it('answers two questions asked at once as if they came one after the other, and is free again when one is left', async () => {
+    const generate = (length: number): Promise<number[]> => collect(base.generate(prompt(length), { maxNewTokens: 5, stopIds: [] }));
+    const alone = [await generate(20), await generate(33), await generate(70)];
+    expect(await Promise.all([generate(20), generate(33), generate(70)])).toEqual(alone);
+    for await (const id of base.generate(prompt(20), { maxNewTokens: 50, stopIds: [] })) if (id >= 0) break;
+    expect(await generate(33)).toEqual(alone[1]);
+  });
+
   it('sampled, gives the same text for the same seed and another for another', async () => {
     const sampled = (seed: number): Promise<number[]> => collect(base.generate(prompt(6), { maxNewTokens: 12, stopIds: [], sampling: { temperature: 1.5, topK: 0, topP: 1, seed } }));
     expect(await sampled(1)).toEqual(await sampled(1));

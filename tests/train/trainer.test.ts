@@ -3,7 +3,7 @@ import { EtudeError } from '../../src/config/errors.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import { readTensor, writeTensor } from '../../src/engine/tensor.ts';
 import { flattenBatch } from '../../src/model/batchInputs.ts';
-import { STATS } from '../../src/train/plan.ts';
+import { STATS, TrainingPlan } from '../../src/train/plan.ts';
 import { relativeL2 } from '../../src/worker/conformance/compare.ts';
 import { testGpu } from '../setup/gpu.ts';
 import { batchOf, randomRows, TINY } from '../setup/tinyModel.ts';
@@ -341,9 +341,13 @@ describe('the GPU', () => {
     expect(engine.memory.live).toBe(live);
   });
 
-  it('keeps its bytes in count while a plan that cannot be made is given back', async () => {
+  it('gets all of a plan back that cannot be made', async () => {
     const small = await openEngine(await testGpu(), { maxBinding: 4 * TINY.vocabSize * 64 });
-    await expect(Rig.open(small, { maxLength: 2000 })).rejects.toThrow(/more than one binding/);
+    const rig = await Rig.open(small, { maxLength: 12 });
+    const { live } = small.memory;
+    const plan = TrainingPlan.create({ ...rig.model, adapter: rig.adapter, maxTokens: 4000, maxTargets: 10, maxPositions: 12, loraDropout: 0, training: rig.training });
+    await expect(plan).rejects.toThrow(/more than one binding/);
+    expect(small.memory.live).toBe(live);
     small.destroy();
     expect(small.memory.live).toBe(0);
   });

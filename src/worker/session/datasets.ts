@@ -34,7 +34,7 @@ export interface RunFeed {
 export class Datasets {
   readonly store: DatasetStore;
   readonly #environment: SessionEnvironment;
-  #report: { key: string; value: Promise<{ report: DataReport; index: RowIndex }> } | null = null;
+  #report: { key: string; model: LoadedModel; value: Promise<{ report: DataReport; index: RowIndex }>; signal: AbortSignal | undefined } | null = null;
   /** Changes whenever something a report depends on does. */
   #version = 0;
 
@@ -99,15 +99,20 @@ export class Datasets {
 
   /** The report and the row index of it; made once for the same rows, mapping, switches, template and length. */
   async report(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext): Promise<{ report: DataReport; index: RowIndex }> {
-    const key = [id, template, maxLength, model.summary.name, this.#version].join('\n');
-    if (this.#report?.key !== key) {
+    const key = [id, template, maxLength, this.#version].join('\n');
+    if (this.#report?.key !== key || this.#report.model !== model) {
       const value = this.#buildReport(model, id, template, maxLength, context);
-      this.#report = { key, value };
+      this.#report = { key, model, value, signal: context?.signal };
       value.catch(() => {
         if (this.#report?.value === value) this.#report = null;
       });
     }
-    return this.#report!.value;
+    const { value, signal } = this.#report!;
+    return value.catch((error: unknown) => {
+      // Whoever began it gave up; this caller did not.
+      if (signal?.aborted && !context?.signal.aborted) return this.report(model, id, template, maxLength, context);
+      throw error;
+    });
   }
 
   async #buildReport(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext) {

@@ -42,6 +42,8 @@ const ANSWER: SamplingConfig = { temperature: 0, topK: 0, topP: 1, maxNewTokens:
 const ANSWER_ROUNDS = 6;
 /** Milliseconds between two writes of a run's record while it goes on. */
 const RECORD_EVERY = 2000;
+/** Milliseconds between a failure and the word that the device is lost. */
+export const LOST_WITHIN = 500;
 
 export class RunControl {
   readonly #p: RunParts;
@@ -51,6 +53,9 @@ export class RunControl {
   #wake: (() => void) | null = null;
   #pausedMs = 0;
   #savedStep: number | null = null;
+  #plan: TrainingPlan | null = null;
+  /** Set once the device is gone: nothing is saved any more, and whatever fails fails because of it. */
+  #lost: UserMessage | null = null;
 
   constructor(parts: RunParts) {
     this.#p = parts;
@@ -87,29 +92,48 @@ export class RunControl {
     this.#p.detail.name = name;
   }
 
-  /** What to say when the device is lost while this run goes on. */
-  lostMessage(reason: string): UserMessage {
-    return deviceLostInRun(this.#p.detail.step, this.#savedStep, reason);
+  /** The device is gone: ends the run, and gives what to say of it. */
+  lost(reason: string): UserMessage {
+    this.#lost ??= deviceLostInRun(this.#p.detail.step, this.#savedStep, reason);
+    this.stop();
+    return this.#lost;
   }
 
-  /** Runs to the end. Rejects only for faults that leave no usable adapter; the record says what happened in any case. */
+  /** Takes the GPU memory and compiles. Throws EtudeError device.outOfMemory, which names what would fit. */
+  async prepare(): Promise<void> {
+    this.#plan = await this.#makePlan();
+  }
+
+  /** Runs to the end, once prepared. Rejects only for faults that leave no usable adapter; the record says what happened in any case. */
   async run(): Promise<RunDetail> {
     const { detail, emit } = this.#p;
     emit({ type: 'train.started', run: summaryOf(detail) });
-    let plan: TrainingPlan | null = null;
     try {
-      plan = await this.#plan();
-      await this.#train(plan);
-    } catch (error) {
+      await this.#train(this.#plan!);
+    } catch (cause) {
+      const error = await this.#explain(cause);
       await this.#end('failed', toUserMessage(error));
       throw error;
-    } finally {
-      plan?.destroy();
     }
     return detail;
   }
 
-  async #plan(): Promise<TrainingPlan> {
+  /** Gives back the GPU memory of training; the adapter stays. */
+  release(): void {
+    this.#plan?.destroy();
+    this.#plan = null;
+  }
+
+  /** What fails on a lost device may fail before the device says that it is lost. */
+  async #explain(cause: unknown): Promise<unknown> {
+    if (!this.#lost && !(cause instanceof EtudeError)) {
+      const { lost } = this.#p.model.gpu.engine;
+      await Promise.race([lost.then((m) => this.lost(m.likelyCause ?? '')), new Promise((resolve) => setTimeout(resolve, LOST_WITHIN))]);
+    }
+    return this.#lost ? new EtudeError(this.#lost, { cause }) : cause;
+  }
+
+  async #makePlan(): Promise<TrainingPlan> {
     const { model, adapter, feed, detail } = this.#p;
     const { recipe } = detail;
     const { engine, config } = model.gpu;
@@ -157,7 +181,10 @@ export class RunControl {
     const { adapter, feed, detail, checkpoint, prompts, emit } = this.#p;
     const { totalSteps } = feed.feed;
     const watch = new RunWatch(totalSteps);
-    for (const m of detail.metrics) watch.step(m);
+    for (const m of detail.metrics) {
+      watch.step(m);
+      if (m.evalLoss !== undefined) watch.evaluation(m.step, m.evalLoss);
+    }
     const options: TrainerOptions<DataCursor> = {
       plan, adapter, feed: feed.feed, training: detail.recipe.training,
       start: checkpoint?.state ?? { cursor: { epoch: 0, window: 0 } },
@@ -241,6 +268,8 @@ export class RunControl {
   }
 
   async #save(state: TrainerState<DataCursor>): Promise<void> {
+    // What is read from a lost device is not the adapter.
+    if (this.#lost) throw new EtudeError(this.#lost);
     const { runs, detail, feed, adapter, model, emit } = this.#p;
     const { engine } = model.gpu;
     detail.step = state.step;

@@ -3,7 +3,7 @@
  */
 import { EtudeError } from '../../config/errors.ts';
 import { runInOtherTab } from '../../config/messages.ts';
-import type { EtudeDatabase } from '../../data/db.ts';
+import { stored, type EtudeDatabase } from '../../data/db.ts';
 import type { DataCursor } from '../../data/loader.ts';
 import { RunStore } from '../../data/runStore.ts';
 import type { LoraTarget } from '../../model/lora.ts';
@@ -23,18 +23,24 @@ export interface Checkpoint {
 
 export class Runs {
   readonly store: RunStore<RunDetail, Checkpoint>;
+  readonly #db: EtudeDatabase;
   readonly #locks: LockManager | undefined;
   /** Releases the lock of a run this session is writing. */
   readonly #held = new Map<string, () => void>();
 
   constructor(db: EtudeDatabase, locks: LockManager | undefined) {
     this.store = new RunStore(db);
+    this.#db = db;
     this.#locks = locks;
   }
 
   /** Claims the right to write a run. Throws EtudeError run.otherTab. */
   async claim(id: string, name: string): Promise<void> {
-    if (!this.#locks || this.#held.has(id)) return;
+    if (this.#held.has(id)) return;
+    if (!this.#locks) {
+      this.#held.set(id, () => {});
+      return;
+    }
     const got = await new Promise<boolean>((resolve, reject) => {
       this.#locks!.request(lockName(id), { ifAvailable: true }, (lock) => {
         if (!lock) {
@@ -62,6 +68,12 @@ export class Runs {
     if (held.some((lock) => lock.name === lockName(id))) throw new EtudeError(runInOtherTab((await this.detail(id)).name));
   }
 
+  /** Throws EtudeError run.busy while any tab trains on the dataset. */
+  async refuseIfTrainedOn(datasetId: string): Promise<void> {
+    const live = (await this.list()).find((run) => run.dataset.id === datasetId && (run.status === 'running' || run.status === 'paused'));
+    if (live) throw new EtudeError({ code: 'run.busy', what: `${live.name} is being trained on this dataset.`, nextStep: 'Stop the run first, here or in its tab.' });
+  }
+
   async detail(id: string): Promise<RunDetail> {
     const run = await this.store.getRun(id);
     if (!run) {
@@ -80,10 +92,11 @@ export class Runs {
   async #current(runs: RunDetail[]): Promise<RunDetail[]> {
     const held = new Set((await this.#locks?.query())?.held?.map((lock) => lock.name) ?? []);
     const saved = new Set(await this.store.listCheckpoints());
+    const datasets = new Set(await stored(() => this.#db.getAllKeys('datasets')));
     return runs.map((run) => {
       const live = this.#held.has(run.id) || held.has(lockName(run.id));
       const status = (run.status === 'running' || run.status === 'paused') && !live ? 'interrupted' : run.status;
-      return { ...run, status, resumable: saved.has(run.id) && !live && status !== 'finished' && run.step < run.totalSteps };
+      return { ...run, status, resumable: saved.has(run.id) && datasets.has(run.dataset.id) && !live && status !== 'finished' && run.step < run.totalSteps };
     });
   }
 }

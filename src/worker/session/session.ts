@@ -7,6 +7,7 @@ import type { LoraConfig, Recipe } from '../../config/recipe.ts';
 import { openDatabase, type EtudeDatabase } from '../../data/db.ts';
 import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
 import { openEngine, type Engine } from '../../engine/device.ts';
+import { measureGflops } from '../../engine/measure.ts';
 import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { openAdapterFolder } from '../../hub/adapterFolder.ts';
@@ -21,7 +22,7 @@ import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { buildExport, type BuiltExport } from './exporting.ts';
 import { LoadedModel } from './loadedModel.ts';
 import { builtinQuestions, forecastRun, samplePrompts } from './planning.ts';
-import { RunControl } from './runControl.ts';
+import { LOST_WITHIN, RunControl } from './runControl.ts';
 import { Runs, summaryOf } from './runs.ts';
 import { loraConfigOf, type Tuned } from './tuned.ts';
 
@@ -32,6 +33,8 @@ const refuse = (code: string, what: string, nextStep: string): EtudeError => new
 export class Session {
   readonly environment: SessionEnvironment;
   #engine: Promise<Engine> | null = null;
+  /** Settles when the device opened last is lost. */
+  #loss: Promise<UserMessage> | null = null;
   #gflops: number | null = null;
   #database: Promise<{ db: EtudeDatabase; datasets: Datasets; runs: Runs }> | null = null;
   #model: LoadedModel | null = null;
@@ -51,7 +54,7 @@ export class Session {
   handle<N extends RequestName>(name: N, args: Requests[N]['args'], context: RequestContext): Promise<Requests[N]['result']> {
     const handler = this.#handlers[name];
     if (!handler) return Promise.reject(refuse('protocol.unknown', `The page asked for ${name}, which this worker does not know.`, 'Reload the page.'));
-    return handler(args, context);
+    return handler(args, context).catch((error: unknown) => this.#explain(error));
   }
 
   /** Loads a model from files, for callers without a page. */
@@ -173,7 +176,12 @@ export class Session {
       return this.importBuiltinData(context);
     },
     'data.list': async () => (await this.#data()).datasets.store.list(),
-    'data.delete': async ({ datasetId }) => (await (await this.#data()).datasets.delete(datasetId), null),
+    'data.delete': async ({ datasetId }) => {
+      const { datasets, runs } = await this.#data();
+      await runs.refuseIfTrainedOn(datasetId);
+      await datasets.delete(datasetId);
+      return null;
+    },
     'data.setMapping': async ({ datasetId, mapping }) => (await this.#data()).datasets.setMapping(datasetId, mapping),
     'data.rows': async ({ datasetId, offset, limit }) => (await this.#data()).datasets.rows(datasetId, offset, limit),
     'data.preview': async ({ datasetId, index, mapping }) => (await this.#data()).datasets.preview(datasetId, index, mapping),
@@ -219,7 +227,8 @@ export class Session {
 
   async deviceInfo(measure: boolean): Promise<DeviceInfo> {
     const engine = await this.#open();
-    void measure;
+    // Not while a run uses the device: both would be wrong.
+    if (measure && this.#gflops === null && !this.#busy) this.#gflops = await measureGflops(engine);
     const { vendor, architecture, description, software, f16, subgroups } = engine.info;
     return { vendor, architecture, description, software, f16, subgroups, maxBufferSize: engine.limits.maxBufferSize, maxBindingSize: engine.maxBinding, gflops: this.#gflops };
   }
@@ -235,6 +244,7 @@ export class Session {
 
   #open(): Promise<Engine> {
     this.#engine ??= openEngine(this.environment.gpu).then((engine) => {
+      this.#loss = engine.lost;
       void engine.lost.then((message) => this.#deviceLost(message));
       return engine;
     }).catch((error: unknown) => {
@@ -249,8 +259,14 @@ export class Session {
     this.#engine = null;
     this.#model = null;
     this.#tuned = null;
-    this.environment.emit({ type: 'device.lost', message: run ? run.lostMessage(message.likelyCause ?? '') : message });
-    run?.stop();
+    this.environment.emit({ type: 'device.lost', message: run ? run.lost(message.likelyCause ?? '') : message });
+  }
+
+  /** What fails on a lost device may fail before the device says that it is lost. */
+  async #explain(error: unknown): Promise<never> {
+    if (error instanceof EtudeError || !this.#loss) throw error;
+    const lost = await Promise.race([this.#loss, new Promise<null>((resolve) => setTimeout(resolve, LOST_WITHIN, null))]);
+    throw lost ? new EtudeError(lost, { cause: error }) : error;
   }
 
   #data() {
@@ -289,19 +305,21 @@ export class Session {
     await runs.claim(detail.id, detail.name);
     try {
       const prompts = answers ? await samplePrompts({ model, datasets, detail, feed, loadBuiltin: this.environment.loadBuiltin }) : [];
-      const run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
-      this.#run = run;
+      this.#run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit: this.environment.emit });
+      await this.#run.prepare();
       await runs.store.putRun(detail);
       await this.#setTuned({ adapter, recipe: detail.recipe, runId: detail.id, name: detail.name });
-      await run.run();
+      await this.#run.run();
       const last = detail.metrics.at(-1);
       if (last && detail.seconds > 0) this.#measured = { key: this.#speedKey(detail.recipe), tokensPerSecond: last.numTokens / detail.seconds };
       return detail;
     } catch (error) {
-      // Without a checkpoint the adapter is the one the run began with: nothing to try or export.
-      if (!(await runs.store.getCheckpoint(detail.id).catch(() => null)) && this.#tuned?.adapter === adapter) await this.#setTuned(null);
+      if (this.#tuned?.adapter !== adapter) adapter.destroy();
+      // The adapter is the one the run began with: nothing to try or export.
+      else if (detail.step === 0) await this.#setTuned(null);
       throw error;
     } finally {
+      this.#run?.release();
       this.#run = null;
       runs.release(detail.id);
     }
@@ -326,7 +344,9 @@ export class Session {
     await runs.refuseIfElsewhere(runId);
     const detail = await runs.detail(runId);
     const checkpoint = await runs.store.getCheckpoint(runId);
-    if (!checkpoint || !detail.resumable) throw refuse('run.notResumable', `${detail.name} has no checkpoint to go on from.`, 'Start a new run with the same recipe.');
+    if (!checkpoint) throw refuse('run.notResumable', `${detail.name} has no checkpoint to go on from.`, 'Start a new run with the same recipe.');
+    await datasets.get(detail.dataset.id);
+    if (!detail.resumable) throw refuse('run.notResumable', `${detail.name} has made all of its ${detail.totalSteps} steps.`, 'Start a new run.');
     this.#checkModel(model, detail);
     // The same variants give the same bits; on another device they may not exist, and its own are used.
     if (checkpoint.device === model.gpu.engine.info.key) Object.assign(model.gpu.engine.variants, checkpoint.variants);
