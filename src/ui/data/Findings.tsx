@@ -39,7 +39,8 @@ function FindingItem({ finding, dataset }: { finding: Finding; dataset: DatasetS
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>
       <Icon size={16} stroke={2.1} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
       <h3>{finding.title}</h3>
-      <span>{formatCount(finding.count)}</span>
+      {/* A title that begins with the number has said it. */}
+      {/^\d/.test(finding.title) ? <span /> : <span>{formatCount(finding.count)}</span>}
       <p>
         {finding.detail}{' '}
         {finding.kind === 'skipped-line' && dataset.skippedLines.length > 0 ? <Skipped dataset={dataset} />

@@ -23,6 +23,8 @@ const Legend = () => (
   </ul>
 );
 
+const sentence = (text: string): string => `${text[0]?.toUpperCase() ?? ''}${text.slice(1).replace(/\.$/, '')}.`;
+
 function cutWords(row: InspectedRow): string | null {
   const cut = row.totalTokens - row.keptTokens;
   return cut > 0 ? `${formatWhole(cut)} of its ${formatWhole(row.totalTokens)} tokens are beyond the maximum length and are cut off.` : null;
@@ -43,6 +45,8 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
   const onSwitch = useCallback((index: number, trained: boolean) => void switchTurn(target, index, trained), [target]);
   const starts = turnStarts(row);
   const cut = cutWords(row);
+  const refused = row.refused && <div className={classes.note}><Note kind="warning" title="This row is left out of training." testId="row-refused">{sentence(row.refused)}</Note></div>;
+  if (row.totalTokens === 0) return refused || null;
   return (
     <>
       <div className={classes.head}>
@@ -51,8 +55,8 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
       </div>
       <MaskRuler row={row} />
       <ReadingLine reading={reading} />
-      {cut && <p className={classes.warn}>{cut}</p>}
-      {row.refused && <div className={classes.note}><Note kind="warning" title="This row is left out of training.">{row.refused}</Note></div>}
+      {cut && <p className={`${classes.warn} ${classes.note}`}>{cut}</p>}
+      {refused}
       <ol className={classes.turns} data-testid="mask-turns">
         {row.turns.map((turn, i) => (
           // A row's turns never change places.

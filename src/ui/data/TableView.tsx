@@ -50,7 +50,7 @@ export function TableView({ dataset }: { dataset: DatasetSummary }) {
     <div>
       {filter && (
         <p className="caption" style={{ marginBottom: 8 }}>
-          {filter.title}: {formatWhole(filter.rows.length)}{filter.total > filter.rows.length ? ` of ${formatWhole(filter.total)}` : ''} rows.{' '}
+          {filter.title}{filter.total > filter.rows.length ? `, the first ${formatWhole(filter.rows.length)}` : ''}.{' '}
           <button type="button" className="link" onClick={clearFilter}>Show all rows</button>
         </p>
       )}
