@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask, fragmentOf, goTo, headingOf, modelLoaded, prepareBuiltin, shortRecipe, startTraining, trained, type StepName } from './steps.ts';
-import { COLOR_SCHEMES, seriousViolations, startStudios, VIEWPORTS, type Studio } from './support.ts';
+import { COLOR_SCHEMES, seriousViolations, startStudios, VIEWPORTS } from './support.ts';
 
 const SCREENS: StepName[] = ['Model', 'Data', 'Recipe', 'Train', 'Try', 'Export', 'Runs'];
 const LOOKS = (['desktop', 'phone'] as const).flatMap((size) => COLOR_SCHEMES.map((colorScheme) => ({ size, colorScheme })));
