@@ -263,10 +263,10 @@ export class Session {
   }
 
   /** What fails on a lost device may fail before the device says that it is lost. */
-  async #explain(error: unknown): Promise<never> {
-    if (error instanceof EtudeError || !this.#loss) throw error;
+  async #explain(failure: unknown): Promise<never> {
+    if (failure instanceof EtudeError || !this.#loss) throw failure;
     const lost = await Promise.race([this.#loss, new Promise<null>((resolve) => setTimeout(resolve, LOST_WITHIN, null))]);
-    throw lost ? new EtudeError(lost, { cause: error }) : error;
+    throw lost ? new EtudeError(lost, { cause: failure }) : failure;
   }
 
   #data() {
