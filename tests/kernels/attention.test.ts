@@ -111,22 +111,23 @@ describe.each(ROW_VARIANTS.attention)('attention, %s', (variant) => {
   });
 
   it('gives a segment the same bits alone as between 64 tokens of another one and 9 of a third', async () => {
-    const { heads, kvHeads, headDim } = { heads: 2, kvHeads: 1, headDim: 8 };
+    const { heads, kvHeads, headDim } = { heads: 6, kvHeads: 2, headDim: 16 }; // a shape above, already compiled
+    const [width, kvWidth] = [heads * headDim, kvHeads * headDim];
     kit.engine.variants['attention'] = variant;
-    const alone = { q: normal(40 * 16, 1), k: normal(40 * 8, 2), v: normal(40 * 8, 3) };
+    const alone = { q: normal(40 * width, 1), k: normal(40 * kvWidth, 2), v: normal(40 * kvWidth, 3) };
     const results: Float32Array[] = [];
     for (const [before, after] of [[0, 0], [64, 9]] as const) {
       const { keyStart, keyEnd } = segments([before, 40, after]);
       const among = (values: Float64Array, perRow: number): Float64Array =>
         Float64Array.from([...normal(before * perRow, 8, 3), ...values, ...normal(after * perRow, 9, 3)]);
       const M = before + 40 + after;
-      const out = kit.empty('out', M * 16);
+      const out = kit.empty('out', M * width);
       await kit.run(attention(kit.engine, {
         label: 'test', heads, kvHeads, headDim,
-        q: kit.tensor('q', among(alone.q, 16)), k: kit.tensor('k', among(alone.k, 8)), v: kit.tensor('v', among(alone.v, 8)),
-        keyStart: kit.tensor('keyStart', keyStart), keyEnd: kit.tensor('keyEnd', keyEnd), out, lse: kit.empty('lse', M * 2),
+        q: kit.tensor('q', among(alone.q, width)), k: kit.tensor('k', among(alone.k, kvWidth)), v: kit.tensor('v', among(alone.v, kvWidth)),
+        keyStart: kit.tensor('keyStart', keyStart), keyEnd: kit.tensor('keyEnd', keyEnd), out, lse: kit.empty('lse', M * heads),
       }), { tokens: M });
-      results.push((await kit.read(out)).subarray(before * 16, (before + 40) * 16));
+      results.push((await kit.read(out)).subarray(before * width, (before + 40) * width));
     }
     expect(results[1]).toEqual(results[0]);
   });
@@ -165,12 +166,12 @@ describe.each(ROW_VARIANTS['attention.decode'])('attention with a key/value cach
 
 describe('attention over a cache by the kernels of longer batches', () => {
   it('continues a prompt from the middle, 30 queries over 50 keys', async () => {
-    const [heads, kvHeads, headDim, past, queries] = [2, 1, 16, 20, 30] as const;
+    const [heads, kvHeads, headDim, past, queries] = [6, 2, 16, 20, 30] as const;
     const c: AttentionCase = {
       heads, kvHeads, headDim,
       q: normal(queries * heads * headDim, 1),
-      k: normal((past + queries) * headDim, 2),
-      v: normal((past + queries) * headDim, 3),
+      k: normal((past + queries) * kvHeads * headDim, 2),
+      v: normal((past + queries) * kvHeads * headDim, 3),
       keyStart: new Uint32Array(queries),
       keyEnd: Uint32Array.from({ length: queries }, (_, i) => past + i + 1),
     };
