@@ -56,6 +56,11 @@ export class LoadedModel {
     return this.gpu.config;
   }
 
+  /** Tokens that a question and its answer have together. */
+  get contextLength(): number {
+    return Math.min(MAX_CONTEXT, this.config.maxPositionEmbeddings);
+  }
+
   /** Paths and shapes of the projections that can carry LoRA. */
   get loraModules(): LoraModules {
     const { config } = this;
@@ -72,7 +77,7 @@ export class LoadedModel {
   generator(adapter: LoraAdapter | null): Promise<Generator> {
     let generator = this.#generators.get(adapter);
     if (!generator) {
-      generator = Generator.create(this.gpu, adapter, Math.min(MAX_CONTEXT, this.config.maxPositionEmbeddings));
+      generator = Generator.create(this.gpu, adapter, this.contextLength);
       this.#generators.set(adapter, generator);
       generator.catch(() => this.#generators.delete(adapter));
     }

@@ -56,6 +56,8 @@ export async function builtinQuestions(load: BuiltinLoader, limit: number): Prom
 
 /** Questions asked while a run goes on: three on a GPU, one where every token is slow. */
 const SAMPLE_PROMPTS = { gpu: 3, software: 1 };
+/** Rows looked at for questions that fit the context. */
+const CANDIDATES = 32;
 
 export async function samplePrompts(of: { model: LoadedModel; datasets: Datasets; detail: RunDetail; feed: RunFeed; loadBuiltin: BuiltinLoader }): Promise<SamplePrompt[]> {
   const { model, datasets, detail, feed } = of;
@@ -65,5 +67,8 @@ export async function samplePrompts(of: { model: LoadedModel; datasets: Datasets
   if (dataset.source === 'builtin' && heldOut.length === 0) {
     return (await builtinQuestions(of.loadBuiltin, wanted)).map(({ prompt }) => ({ prompt, messages: [{ role: 'user', content: prompt }] }));
   }
-  return datasets.prompts(model, detail.dataset.id, (heldOut.length > 0 ? heldOut : train).slice(0, wanted), detail.recipe.data.template);
+  const { template } = detail.recipe.data;
+  const prompts = await datasets.prompts(model, detail.dataset.id, (heldOut.length > 0 ? heldOut : train).slice(0, CANDIDATES), template);
+  const encoder = model.encoder(template, null);
+  return prompts.filter(({ messages }) => encoder.prompt(messages).ids.length < model.contextLength).slice(0, wanted);
 }

@@ -54,6 +54,8 @@ export class RunControl {
   #pausedMs = 0;
   #savedStep: number | null = null;
   #plan: TrainingPlan | null = null;
+  /** Asks no more prompts. */
+  #mute = false;
   /** Set once the device is gone: nothing is saved any more, and whatever fails fails because of it. */
   #lost: UserMessage | null = null;
 
@@ -258,12 +260,20 @@ export class RunControl {
 
   async #askPrompts(step: number): Promise<void> {
     const { prompts, model, adapter, detail, emit } = this.#p;
-    for (const [promptIndex, { messages, prompt }] of prompts.entries()) {
+    for (const [promptIndex, { messages, prompt }] of (this.#mute ? [] : prompts).entries()) {
       if (this.#stopped) return;
-      const { text } = await ask(model, { messages, template: detail.recipe.data.template, adapter, sampling: ANSWER });
-      const answer: PromptAnswer = { step, promptIndex, prompt, answer: text };
-      detail.answers.push(answer);
-      emit({ type: 'train.answer', runId: detail.id, answer });
+      try {
+        const { text } = await ask(model, { messages, template: detail.recipe.data.template, adapter, sampling: ANSWER });
+        const answer: PromptAnswer = { step, promptIndex, prompt, answer: text };
+        detail.answers.push(answer);
+        emit({ type: 'train.answer', runId: detail.id, answer });
+      } catch (error) {
+        // No room for answers beside the training: it goes on without them.
+        if (!(error instanceof EtudeError) || error.code !== 'device.outOfMemory') throw error;
+        this.#mute = true;
+        this.#alert([error.userMessage], step);
+        return;
+      }
     }
   }
 
