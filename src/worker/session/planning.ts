@@ -9,6 +9,7 @@ import type { Forecast, HeldOutPrompt, RunDetail } from '../protocol.ts';
 import type { Datasets, RunFeed } from './datasets.ts';
 import type { LoadedModel } from './loadedModel.ts';
 import type { SamplePrompt } from './runControl.ts';
+import type { Runs } from './runs.ts';
 
 /** Small products of a step run at about half the speed of the large one that was measured. */
 const SHARE_OF_MEASURED = 0.5;
@@ -71,4 +72,16 @@ export async function samplePrompts(of: { model: LoadedModel; datasets: Datasets
   const prompts = await datasets.prompts(model, detail.dataset.id, (heldOut.length > 0 ? heldOut : train).slice(0, CANDIDATES), template);
   const encoder = model.encoder(template, null);
   return prompts.filter(({ messages }) => encoder.prompt(messages).ids.length < model.contextLength).slice(0, wanted);
+}
+
+/** Questions a run never trained on: the built-in dataset has a file of them, others those held out by the last run on them. */
+export async function heldOutPrompts(of: { model: LoadedModel | null; datasets: Datasets; runs: Runs; loadBuiltin: BuiltinLoader }, datasetId: string, limit: number): Promise<HeldOutPrompt[]> {
+  const { model, datasets, runs } = of;
+  const dataset = await datasets.get(datasetId);
+  if (dataset.source === 'builtin') return builtinQuestions(of.loadBuiltin, limit);
+  if (!model) return [];
+  const last = (await runs.list()).find((run) => run.dataset.id === datasetId);
+  const heldOut = last ? (await runs.store.getCheckpoint(last.id))?.heldOut : undefined;
+  if (!heldOut) return [];
+  return datasets.prompts(model, datasetId, heldOut.slice(0, limit), last!.recipe.data.template);
 }

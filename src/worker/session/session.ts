@@ -15,13 +15,13 @@ import { openBuiltinData, openBuiltinModel } from '../../hub/builtin.ts';
 import { sourcesFromFiles } from '../../hub/droppedFiles.ts';
 import { openModelFolder, type ModelFolder } from '../../hub/modelFolder.ts';
 import { allTargets, LoraAdapter, type LoraTarget } from '../../model/lora.ts';
-import type { DeviceInfo, Forecast, HeldOutPrompt, ModelSummary, RequestName, Requests, RunDetail, RunSummary } from '../protocol.ts';
+import type { DeviceInfo, Forecast, ModelSummary, RequestName, Requests, RunDetail, RunSummary } from '../protocol.ts';
 import { ask } from './chat.ts';
 import { Datasets, type RunFeed } from './datasets.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { buildExport, type BuiltExport } from './exporting.ts';
 import { LoadedModel } from './loadedModel.ts';
-import { builtinQuestions, forecastRun, samplePrompts } from './planning.ts';
+import { forecastRun, heldOutPrompts, samplePrompts } from './planning.ts';
 import { LOST_WITHIN, RunControl } from './runControl.ts';
 import { Runs, summaryOf } from './runs.ts';
 import { loraConfigOf, type Tuned } from './tuned.ts';
@@ -207,7 +207,7 @@ export class Session {
     'runs.open': ({ runId }) => this.#openRun(runId),
     'chat.generate': (args) => this.#chat(args),
     'chat.stop': async ({ streamId }) => (this.#streams.get(streamId)?.abort(), null),
-    'chat.heldOutPrompts': ({ datasetId, limit }) => this.#heldOutPrompts(datasetId, limit),
+    'chat.heldOutPrompts': async ({ datasetId, limit }) => heldOutPrompts({ ...(await this.#data()), model: this.#model, loadBuiltin: this.environment.loadBuiltin }, datasetId, limit),
     'export.build': async () => {
       const { zip, fileName, checks, ok } = await this.buildExport();
       return { zip: new Blob([zip], { type: 'application/zip' }), fileName, checks, ok };
@@ -410,18 +410,6 @@ export class Session {
     } finally {
       this.#streams.delete(streamId);
     }
-  }
-
-  /** Held-out rows of the last run on this dataset; the built-in dataset has a held-out file of its own. */
-  async #heldOutPrompts(datasetId: string, limit: number): Promise<HeldOutPrompt[]> {
-    const { datasets, runs } = await this.#data();
-    const dataset = await datasets.get(datasetId);
-    if (dataset.source === 'builtin') return builtinQuestions(this.environment.loadBuiltin, limit);
-    if (!this.#model) return [];
-    const last = (await runs.list()).find((run) => run.dataset.id === datasetId);
-    const heldOut = last ? (await runs.store.getCheckpoint(last.id))?.heldOut : undefined;
-    if (!heldOut) return [];
-    return datasets.prompts(this.#model, datasetId, heldOut.slice(0, limit), last!.recipe.data.template);
   }
 
   #checkModel(model: LoadedModel, detail: RunDetail): void {
