@@ -32,7 +32,10 @@ function handleEvent(event: WorkerEvent): void {
     deviceFailed(event.message);
     lost(event.message);
   }
-  if (event.type === 'train.started') announce(`Training started: ${event.run.totalSteps} steps.`);
+  if (event.type === 'train.started') {
+    announce(`Training started: ${event.run.totalSteps} steps.`);
+    void refreshRuns();
+  }
   if (event.type === 'train.alert') announce(event.alert.what);
   if (event.type === 'train.status' && event.status === 'finished') announce('Training has finished.');
   if (event.type === 'train.status' && event.status === 'failed') announce(event.message?.what ?? 'Training has failed.');

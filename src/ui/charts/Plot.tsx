@@ -2,7 +2,8 @@
 import { useMemo, type ReactNode } from 'react';
 import { CartesianGrid, ComposedChart, XAxis, YAxis } from 'recharts';
 
-export const Y_WIDTH = 40;
+/** Room for "2.5e-3". */
+export const Y_WIDTH = 46;
 const TEXT = { fontSize: 11.5, fill: 'var(--etude-faint)' };
 const LINE = { stroke: 'var(--etude-control)' };
 const MARGIN = { top: 4, right: 0, bottom: 0, left: 0 };

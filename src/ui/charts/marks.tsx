@@ -65,6 +65,8 @@ export function Diamonds({ points, best, colour }: { points: CurvePoint[]; best:
 export interface EndLabel { point: CurvePoint; text: string; colour: string; dot?: boolean; bold?: boolean }
 
 const LINE = 15;
+/** Labels whose points are further apart than this, in pixels, stand beside each other. */
+const NEAR = 90;
 
 /** Names at the ends of lines, pushed apart where they would overlap. */
 export function EndLabels({ labels }: { labels: EndLabel[] }) {
@@ -76,17 +78,23 @@ export function EndLabels({ labels }: { labels: EndLabel[] }) {
     const above = shown[i - 1]!;
     const here = shown[i]!;
     const overlap = LINE - (here.textY - above.textY);
-    if (overlap > 0 && Math.abs(here.x - above.x) < 90) {
+    if (overlap > 0 && Math.abs(here.x - above.x) < NEAR) {
       above.textY -= overlap / 2;
       here.textY += overlap / 2;
     }
+  }
+  // Above the axis, and so above each other.
+  for (let i = shown.length - 1; i >= 0; i--) {
+    const here = shown[i]!;
+    const below = shown[i + 1];
+    here.textY = Math.min(here.textY, area.y + area.height - 6, below && Math.abs(here.x - below.x) < NEAR ? below.textY - LINE : Infinity);
   }
   return (
     <g fontSize={11.5} fontWeight={600}>
       {shown.map((l) => (
         <g key={l.text}>
           {l.dot && <circle cx={l.x} cy={l.y} r={3.5} fill={l.colour} />}
-          <text x={l.x + 10} y={Math.min(area.y + area.height - 2, Math.max(area.y + 9, l.textY + 4))} fill={l.colour} fontWeight={l.bold === false ? 400 : 600}>{l.text}</text>
+          <text x={l.x + 10} y={Math.max(area.y + 9, l.textY + 4)} fill={l.colour} fontWeight={l.bold === false ? 400 : 600}>{l.text}</text>
         </g>
       ))}
     </g>
