@@ -26,6 +26,8 @@ beforeAll(async () => {
     } else if (request.url === '/page.bin') response.writeHead(200, { 'content-type': 'text/html' }).end('<html>');
     else response.writeHead(404).end();
   });
+  // A connection kept open between two tests must not close just as the next one uses it, however slow the machine is.
+  server.keepAliveTimeout = 300_000;
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const address = server.address();
   base = `http://127.0.0.1:${typeof address === 'object' ? address!.port : 0}`;
@@ -33,6 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   server.close();
+  server.closeAllConnections();
   await rm(folder, { recursive: true });
 });
 
