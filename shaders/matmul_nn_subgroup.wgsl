@@ -38,7 +38,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     s6 += inner(subgroupBroadcast(a_high, 2u), b0, b1, b2, b3);
     s7 += inner(subgroupBroadcast(a_high, 3u), b0, b1, b2, b3);
   }
-  if (k >= params.k) { return; }
   for (var i = m; i < min(m + 8u, rows); i += 1u) {
     store4(i, k, s0);
     s0 = s1;

@@ -16,9 +16,7 @@ fn right_rows(k: u32, n: u32) -> Block {
   return Block(weight_row(n, k), weight_row(n + 1u, k), weight_row(n + 2u, k), weight_row(n + 3u, k));
 }
 
-fn store_row(m: u32, k: u32, sums: vec4<f32>) {
-  if (k < params.k) { store4(m, k, sums); }
-}
+fn store_row(m: u32, k: u32, sums: vec4<f32>) { store4(m, k, sums); }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     s3 += inner(left_unit(x3 + k), b0, b1, b2, b3);
   }
   for (var i = m; i < min(m + 4u, rows); i += 1u) {
-    for (var j = 0u; j < min(4u, params.n - n); j += 1u) { store(i, n + j, s0[j]); }
+    store4(i, n, s0);
     s0 = s1;
     s1 = s2;
     s2 = s3;

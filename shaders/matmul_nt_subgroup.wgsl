@@ -27,6 +27,10 @@ fn inner(a: Unit, b0: Unit, b1: Unit, b2: Unit, b3: Unit) -> vec4<f32> {
   return vec4<f32>(unit_product(a, b0), unit_product(a, b1), unit_product(a, b2), unit_product(a, b3));
 }
 
+fn store_pair(shared_row: u32, own: u32, sum: f32) {
+  store(select(shared_row, own, LANES_ALONG_M), select(own, shared_row, LANES_ALONG_M), sum);
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
@@ -68,10 +72,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let own_end = select(params.n, rows, LANES_ALONG_M);
   // Sums move up one by one: a loop over registers stays short where it is compiled, an array of them would not.
   for (var i = first; i < min(first + 8u, shared_end); i += 1u) {
-    for (var j = 0u; j < 4u; j += 1u) {
-      let o = own + j * LANES;
-      if (o < own_end) { store(select(i, o, LANES_ALONG_M), select(o, i, LANES_ALONG_M), s0[j]); }
-    }
+    if (own < own_end) { store_pair(i, own, s0.x); }
+    if (own + LANES < own_end) { store_pair(i, own + LANES, s0.y); }
+    if (own + 2u * LANES < own_end) { store_pair(i, own + 2u * LANES, s0.z); }
+    if (own + 3u * LANES < own_end) { store_pair(i, own + 3u * LANES, s0.w); }
     s0 = s1;
     s1 = s2;
     s2 = s3;

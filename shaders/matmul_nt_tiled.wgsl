@@ -16,9 +16,7 @@ fn right_rows(n: u32, k: u32) -> Block {
   return transposed(weight4(w_offset(n) + k), weight4(w_offset(n + 1u) + k), weight4(w_offset(n + 2u) + k), weight4(w_offset(n + 3u) + k));
 }
 
-fn store_row(m: u32, n: u32, sums: vec4<f32>) {
-  for (var i = n; i < min(n + 4u, params.n); i += 1u) { store(m, i, sums[i - n]); }
-}
+fn store_row(m: u32, n: u32, sums: vec4<f32>) { store4(m, n, sums); }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

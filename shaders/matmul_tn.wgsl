@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     s3 += column.w * row;
   }
   for (var i = p; i < min(p + 4u, params.p); i += 1u) {
-    for (var j = 0u; j < min(4u, params.q - q); j += 1u) { store(i, q + j, s0[j]); }
+    store4(i, q, s0);
     s0 = s1;
     s1 = s2;
     s2 = s3;

@@ -40,10 +40,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let shared_end = select(params.p, params.q, OWN_P);
   let own_end = select(params.q, params.p, OWN_P);
-  if (own >= own_end) { return; }
   for (var i = first; i < min(first + 8u, shared_end); i += 1u) {
-    for (var j = 0u; j < min(4u, own_end - own); j += 1u) {
-      if (OWN_P) { store(own + j, i, s0[j]); } else { store(i, own + j, s0[j]); }
+    if (OWN_P) {
+      if (own < own_end) { store(own, i, s0.x); }
+      if (own + 1u < own_end) { store(own + 1u, i, s0.y); }
+      if (own + 2u < own_end) { store(own + 2u, i, s0.z); }
+      if (own + 3u < own_end) { store(own + 3u, i, s0.w); }
+    } else {
+      store4(i, own, s0);
     }
     s0 = s1;
     s1 = s2;

@@ -11,9 +11,7 @@ fn b_row(m: u32, q: u32) -> vec4<f32> { return select(vec4<f32>(), b4(min(m, row
 fn left_rows(p: u32, m: u32) -> Block { return Block(a_row(m, p), a_row(m + 1u, p), a_row(m + 2u, p), a_row(m + 3u, p)); }
 fn right_rows(q: u32, m: u32) -> Block { return Block(b_row(m, q), b_row(m + 1u, q), b_row(m + 2u, q), b_row(m + 3u, q)); }
 
-fn store_row(p: u32, q: u32, sums: vec4<f32>) {
-  for (var i = q; i < min(q + 4u, params.q); i += 1u) { store(p, i, sums[i - q]); }
-}
+fn store_row(p: u32, q: u32, sums: vec4<f32>) { store4(p, q, sums); }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -11,12 +11,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read> weight: array<WeightUnit>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
+fn store(at: u32, sum: f32) {
+  if (ACCUMULATE) { dx[at] += params.alpha * sum; } else { dx[at] = params.alpha * sum; }
+}
+
 // Four elements of dx from column k on, as many as there are.
 fn store4(m: u32, k: u32, sums: vec4<f32>) {
-  for (var i = 0u; i < min(4u, params.k - k); i += 1u) {
-    let at = (m + params.dx_row) * params.k + k + i;
-    if (ACCUMULATE) { dx[at] += params.alpha * sums[i]; } else { dx[at] = params.alpha * sums[i]; }
-  }
+  let at = (m + params.dx_row) * params.k + k;
+  if (k < params.k) { store(at, sums.x); }
+  if (k + 1u < params.k) { store(at + 1u, sums.y); }
+  if (k + 2u < params.k) { store(at + 2u, sums.z); }
+  if (k + 3u < params.k) { store(at + 3u, sums.w); }
 }
 
 fn dy_offset(m: u32, rows: u32) -> u32 { return (params.dy_row + min(m, rows - 1u)) * params.stride + params.col; }

@@ -24,5 +24,13 @@ fn store(m: u32, n: u32, sum: f32) {
   y[at] = value;
 }
 
+// Four elements of y from column n on, as many as there are.
+fn store4(m: u32, n: u32, sums: vec4<f32>) {
+  if (n < params.n) { store(m, n, sums.x); }
+  if (n + 1u < params.n) { store(m, n + 1u, sums.y); }
+  if (n + 2u < params.n) { store(m, n + 2u, sums.z); }
+  if (n + 3u < params.n) { store(m, n + 3u, sums.w); }
+}
+
 fn x_offset(m: u32, rows: u32) -> u32 { return (params.x_row + min(m, rows - 1u)) * params.k; }
 fn w_offset(n: u32) -> u32 { return min(n, params.n - 1u) * params.k; }

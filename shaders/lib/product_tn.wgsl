@@ -14,6 +14,14 @@ fn store(p: u32, q: u32, sum: f32) {
   if (ACCUMULATE) { out[at] += params.alpha * sum; } else { out[at] = params.alpha * sum; }
 }
 
+// Four elements of out from (p, q) on along q, as many as there are.
+fn store4(p: u32, q: u32, sums: vec4<f32>) {
+  if (q < params.q) { store(p, q, sums.x); }
+  if (q + 1u < params.q) { store(p, q + 1u, sums.y); }
+  if (q + 2u < params.q) { store(p, q + 2u, sums.z); }
+  if (q + 3u < params.q) { store(p, q + 3u, sums.w); }
+}
+
 // Columns p .. p+3 of row m of a; beyond the last column it repeats and is never stored.
 fn a4(m: u32, p: u32) -> vec4<f32> {
   let at = m * params.p;

@@ -37,15 +37,20 @@ export function availableVariants(e: Engine, shape: ShapeClass): MatmulVariant[]
   return VARIANTS[shape].filter((v) => v !== 'subgroup' || broadcasts(e));
 }
 
-/** The variant that will be used: engine.variants' where the device can run it, else a default by kind of device. */
+/** Measured on SwiftShader and lavapipe: a skinny NN has too few columns for lanes to share. */
+const SOFTWARE_FIRST: Partial<Record<ShapeClass, MatmulVariant>> = { 'matmulNN.skinny': 'direct' };
+
+const firstOf = (available: readonly MatmulVariant[], names: (string | undefined)[]): MatmulVariant =>
+  names.map((name) => available.find((v) => v === name)).find((v) => v !== undefined) ?? 'direct';
+
+/** What serves this class on this kind of device where nobody chose. */
+export function defaultVariant(e: Engine, shape: ShapeClass): MatmulVariant {
+  return firstOf(availableVariants(e, shape), e.info.software ? [SOFTWARE_FIRST[shape], 'subgroup'] : ['tiled', 'row']);
+}
+
+/** The variant that will be used: engine.variants' where the device can run it, else the default. */
 export function chosenVariant(e: Engine, shape: ShapeClass): MatmulVariant {
-  const available = availableVariants(e, shape);
-  const preferred: (string | undefined)[] = [e.variants[shape], ...(e.info.software ? ['subgroup', 'direct'] : ['tiled', 'row', 'direct'])];
-  for (const name of preferred) {
-    const variant = available.find((v) => v === name);
-    if (variant) return variant;
-  }
-  return 'direct';
+  return firstOf(availableVariants(e, shape), [e.variants[shape], defaultVariant(e, shape)]);
 }
 
 /** Every class, those of rowVariants.ts included, with the variant in force, for a run to record. */
