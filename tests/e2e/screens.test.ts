@@ -109,7 +109,7 @@ const SCENES: Scene[] = [
   } },
   { name: 'sharing a recipe', act: async (page) => { await page.getByRole('button', { name: 'Share', exact: true }).click(); await id(page, 'share-link').waitFor(); } },
   { name: 'opening a shared recipe', act: async (page) => { await page.getByRole('button', { name: 'Open a shared recipe' }).click(); await id(page, 'paste-link').waitFor(); } },
-  { name: 'the list of keys', act: async (page) => { await page.keyboard.press('?'); await page.getByRole('dialog', { name: 'Keyboard' }).waitFor(); } },
+  { name: 'the list of keys', act: async (page) => { await id(page, 'use-model').waitFor(); await page.keyboard.press('?'); await page.getByRole('dialog', { name: 'Keyboard' }).waitFor(); } },
 ];
 
 test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', async ({ name, scene = 'plain', act }) => {

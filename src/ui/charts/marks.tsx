@@ -62,6 +62,7 @@ export function Diamonds({ points, best, colour }: { points: CurvePoint[]; best:
   );
 }
 
+/** One a line, told apart by its colour. */
 export interface EndLabel { point: CurvePoint; text: string; colour: string; dot?: boolean; bold?: boolean }
 
 const LINE = 15;
@@ -92,7 +93,7 @@ export function EndLabels({ labels }: { labels: EndLabel[] }) {
   return (
     <g fontSize={11.5} fontWeight={600}>
       {shown.map((l) => (
-        <g key={l.text}>
+        <g key={l.colour}>
           {l.dot && <circle cx={l.x} cy={l.y} r={3.5} fill={l.colour} />}
           <text x={l.x + 10} y={Math.max(area.y + 9, l.textY + 4)} fill={l.colour} fontWeight={l.bold === false ? 400 : 600}>{l.text}</text>
         </g>
