@@ -8,6 +8,8 @@ const THREADS: u32 = TX * TY * SLICES;
 const LEFT_PITCH: u32 = TY * 2u + 1u; // in vec4; odd, so that steps lie in different banks
 const RIGHT_PITCH: u32 = TX + 1u;
 const STEPS: u32 = DEPTH / 4u;
+const LEFT_BLOCKS: u32 = STEPS * TY * 2u;
+const RIGHT_BLOCKS: u32 = STEPS * TX;
 const SLICE_SIZE: u32 = TX * TY * 8u; // in vec4
 
 struct Block { s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32> }
@@ -25,24 +27,27 @@ fn masked(block: Block, kept: bool) -> Block {
   return Block(select(zero, block.s0, kept), select(zero, block.s1, kept), select(zero, block.s2, kept), select(zero, block.s3, kept));
 }
 
+// Both tiles for DEPTH steps from `at`: a block a thread at a time, the left operand's blocks first.
 fn fill_tiles(row0: u32, column0: u32, at: u32, local: u32) {
-  for (var i = local; i < STEPS * TY * 2u; i += THREADS) {
-    let quad = i / STEPS;
-    let slot = i % STEPS * 4u * LEFT_PITCH + quad;
-    let block = left_rows(row0 + quad * 4u, at + i % STEPS * 4u);
-    tile_left[slot] = block.s0;
-    tile_left[slot + LEFT_PITCH] = block.s1;
-    tile_left[slot + 2u * LEFT_PITCH] = block.s2;
-    tile_left[slot + 3u * LEFT_PITCH] = block.s3;
-  }
-  for (var i = local; i < STEPS * TX; i += THREADS) {
-    let quad = i / STEPS;
-    let slot = i % STEPS * 4u * RIGHT_PITCH + quad;
-    let block = right_rows(column0 + quad * 4u, at + i % STEPS * 4u);
-    tile_right[slot] = block.s0;
-    tile_right[slot + RIGHT_PITCH] = block.s1;
-    tile_right[slot + 2u * RIGHT_PITCH] = block.s2;
-    tile_right[slot + 3u * RIGHT_PITCH] = block.s3;
+  for (var i = local; i < LEFT_BLOCKS + RIGHT_BLOCKS; i += THREADS) {
+    let steps = i % STEPS * 4u;
+    if (i < LEFT_BLOCKS) {
+      let quad = i / STEPS;
+      let slot = steps * LEFT_PITCH + quad;
+      let block = left_rows(row0 + quad * 4u, at + steps);
+      tile_left[slot] = block.s0;
+      tile_left[slot + LEFT_PITCH] = block.s1;
+      tile_left[slot + 2u * LEFT_PITCH] = block.s2;
+      tile_left[slot + 3u * LEFT_PITCH] = block.s3;
+    } else {
+      let quad = (i - LEFT_BLOCKS) / STEPS;
+      let slot = steps * RIGHT_PITCH + quad;
+      let block = right_rows(column0 + quad * 4u, at + steps);
+      tile_right[slot] = block.s0;
+      tile_right[slot + RIGHT_PITCH] = block.s1;
+      tile_right[slot + 2u * RIGHT_PITCH] = block.s2;
+      tile_right[slot + 3u * RIGHT_PITCH] = block.s3;
+    }
   }
 }
 
