@@ -224,6 +224,12 @@ export class Generator {
     return past + n;
   }
 
+  /** Waits for the answers asked for so far, then destroys. */
+  async close(): Promise<void> {
+    await this.#turn();
+    this.destroy();
+  }
+
   destroy(): void {
     this.#program?.destroy();
     this.#arena.destroy();

@@ -34,7 +34,7 @@ describe('the built-in example', () => {
     expect((await t.call('data.import', { source: { kind: 'builtin' } })).id).toBe(dataset.id);
     expect(await t.call('data.list', {})).toHaveLength(1);
 
-    const recipe: Recipe = { ...builtinRecipe(), training: { ...builtinRecipe().training, maxSteps: 3, perDeviceTrainBatchSize: 2, learningRate: 0.05, seed: 7 } };
+    const recipe: Recipe = { ...builtinRecipe(), training: { ...builtinRecipe().training, maxSteps: 2, perDeviceTrainBatchSize: 2, learningRate: 0.05, seed: 7 } };
     const report = await t.call('data.report', { datasetId: dataset.id, template: 'model', maxLength: recipe.data.maxLength });
     expect(report).toMatchObject({ rows: 480, usableRows: 480, droppedRows: 0, cutRows: 0 });
     expect(report.longest).toBeLessThanOrEqual(recipe.data.maxLength);
@@ -46,14 +46,14 @@ describe('the built-in example', () => {
 
     const forecast = await t.call('train.forecast', { datasetId: dataset.id, recipe });
     // Rank 8 on all seven projections of 4 layers: 8 x (128 + 128, 128 + 64 twice, 128 + 128, 3 x (128 + 384)) x 4.
-    expect(forecast).toMatchObject({ trainingRows: 480, heldOutRows: 0, droppedRows: 0, steps: 3, stepsPerEpoch: 240, warmupSteps: 1, trainableParameters: 77_824, modelParameters: 1_049_728, seconds: null, measured: false });
+    expect(forecast).toMatchObject({ trainingRows: 480, heldOutRows: 0, droppedRows: 0, steps: 2, stepsPerEpoch: 240, warmupSteps: 1, trainableParameters: 77_824, modelParameters: 1_049_728, seconds: null, measured: false });
     expect(forecast.memory.total).toBeGreaterThan(model.weightBytes + 4 * 4 * forecast.trainableParameters);
 
     const run = await t.call('train.start', { datasetId: dataset.id, recipe, name: 'first' });
-    expect(run).toMatchObject({ name: 'first', status: 'finished', step: 3, totalSteps: 3, resumable: false });
-    expect(t.ofType('train.step').map((e) => e.metrics.step)).toEqual([1, 2, 3]);
-    expect(t.ofType('train.step')[2]!.metrics.numTokens).toBeGreaterThan(60);
-    expect(t.ofType('train.answer').map((e) => e.answer.step)).toEqual([0, 1, 2, 3]);
+    expect(run).toMatchObject({ name: 'first', status: 'finished', step: 2, totalSteps: 2, resumable: false });
+    expect(t.ofType('train.step').map((e) => e.metrics.step)).toEqual([1, 2]);
+    expect(t.ofType('train.step')[1]!.metrics.numTokens).toBeGreaterThan(60);
+    expect(t.ofType('train.answer').map((e) => e.answer.step)).toEqual([0, 1, 2]);
     expect(t.ofType('train.status').map((e) => e.status)).toEqual(['finished']);
     const measured = await t.call('train.forecast', { datasetId: dataset.id, recipe });
     expect(measured.measured).toBe(true);
@@ -184,6 +184,33 @@ describe('runs', () => {
     expect((await t.call('runs.get', { runId: stopped.id })).metrics.map((m) => m.step)).toEqual(Array.from({ length: again.step }, (_, i) => i + 1));
   });
 
+  it('keep the validation loss of steps that are logged more rarely', async () => {
+    const t = await tab();
+    const datasetId = await ready(t, questions(10));
+    const run = await t.session.train(datasetId, smallRecipe({ maxSteps: 5, validationSplit: 0.2, evalSteps: 3, loggingSteps: 4 }), { answers: false });
+    expect(t.ofType('train.step').map((e) => e.metrics.step)).toEqual([1, 4, 5]);
+    expect(run.metrics.map((m) => [m.step, m.evalLoss !== undefined])).toEqual([[1, false], [3, true], [4, false], [5, true]]);
+    expect(t.ofType('train.eval').map((e) => e.step)).toEqual([0, 3, 5]);
+    expect(run.bestEvalLoss).toBe(Math.min(...t.ofType('train.eval').map((e) => e.evalLoss)));
+  });
+
+  it('are exported while paused, and not while their adapter changes at every step', async () => {
+    const t = await tab();
+    const datasetId = await ready(t);
+    const told: unknown[] = [];
+    const tried = eventOf(t, (e) => e.type === 'train.step').then(async () => {
+      const paused = eventOf(t, (e) => e.type === 'train.status' && e.status === 'paused');
+      told.push(await t.call('export.build', {}).then(() => 'built', (error: EtudeError) => error.code));
+      await t.call('train.pause', {});
+      await paused;
+      told.push(await t.call('export.build', {}).then((built) => built.ok, (error: EtudeError) => error.code));
+      await t.call('train.stop', {});
+    });
+    await t.session.train(datasetId, smallRecipe({ maxSteps: 400 }), { answers: false });
+    await tried;
+    expect(told).toEqual(['run.busy', true]);
+  });
+
   it('can be stopped while paused', async () => {
     const t = await tab();
     const datasetId = await ready(t);
@@ -268,6 +295,18 @@ describe('what a run trains on', () => {
     }
   });
 
+  it('goes on from an adapter where that is asked: its first loss is what the next step of the run that made it would have had', async () => {
+    const t = await tab();
+    const datasetId = await ready(t, questions(4));
+    // Two steps an epoch without shuffling, so that steps 1 and 3 see the same rows.
+    const training: Partial<Recipe['training']> = { shuffle: false, lrSchedulerType: 'constant', warmupRatio: 0 };
+    const three = await t.session.train(datasetId, smallRecipe({ ...training, maxSteps: 3 }), { answers: false });
+    await t.session.train(datasetId, smallRecipe({ ...training, maxSteps: 2 }), { answers: false });
+    const on = await t.session.train(datasetId, smallRecipe({ ...training, maxSteps: 1, seed: 7 }), { answers: false, fromTuned: true });
+    expect(on.metrics[0]!.loss).toBe(three.metrics[2]!.loss);
+    expect(on.metrics[0]!.loss).not.toBe(three.metrics[0]!.loss);
+  });
+
   it('a report asked for again after a cancelled one is made anew', async () => {
     const t = await tab();
     const datasetId = await ready(t, questions(300));
@@ -300,6 +339,25 @@ describe('the session', () => {
     expect(await code(ask(t, 'base', 'word '.repeat(400)))).toBe('chat.tooLong');
     // None of it hurt.
     expect((await startSmall(t, datasetId)).status).toBe('finished');
+  });
+
+  it('ends the answers under way when model or adapter changes, and answers with the new one', async () => {
+    const t = await tab();
+    const datasetId = await ready(t);
+    await t.session.train(datasetId, smallRecipe({ maxSteps: 1 }), { answers: false });
+    const [run] = await t.call('runs.list', {});
+    for (const [which, change] of [['tuned', () => t.call('runs.open', { runId: run!.id })], ['base', () => t.call('model.unload', {})]] as const) {
+      const begun = eventOf(t, (e) => e.type === 'chat.token');
+      const answers = [ask(t, which, 'What is tea?', { maxNewTokens: 30, temperature: 2 }), ask(t, which, 'What is silk?', { maxNewTokens: 30, temperature: 2 })];
+      await begun;
+      await change();
+      const [first, second] = await Promise.all(answers);
+      // The first may have been through; the second waited for it.
+      expect(first!.tokens).toBeGreaterThan(0);
+      expect(second!.stoppedBy).toBe('user');
+    }
+    await t.call('model.load', { source: smallFolder() });
+    expect((await ask(t, 'base')).stoppedBy).toBe('length');
   });
 
   it('ends an answer when it is told to', async () => {

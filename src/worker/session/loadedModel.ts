@@ -84,16 +84,16 @@ export class LoadedModel {
     return generator;
   }
 
-  /** Frees an adapter and its generator. */
+  /** Frees an adapter and its generator, once the answer under way has ended. */
   async release(adapter: LoraAdapter): Promise<void> {
     const generator = this.#generators.get(adapter);
     this.#generators.delete(adapter);
-    (await generator?.catch(() => null))?.destroy();
+    await (await generator?.catch(() => null))?.close();
     adapter.destroy();
   }
 
   async destroy(): Promise<void> {
-    for (const generator of this.#generators.values()) (await generator.catch(() => null))?.destroy();
+    for (const generator of this.#generators.values()) await (await generator.catch(() => null))?.close();
     this.#generators.clear();
     destroyWeights(this.gpu.engine, this.gpu.weights);
   }

@@ -12,7 +12,7 @@ import { forecastMemory } from '../../train/memory.ts';
 import { TrainingPlan } from '../../train/plan.ts';
 import { Trainer, type TrainerOptions, type TrainerState } from '../../train/trainer.ts';
 import { RunWatch } from '../../train/watch.ts';
-import type { PromptAnswer, RunDetail, RunStatus, SamplingConfig, WorkerEvent } from '../protocol.ts';
+import type { PromptAnswer, RunDetail, RunStatus, SamplingConfig, StepMetrics, WorkerEvent } from '../protocol.ts';
 import { ask } from './chat.ts';
 import type { RunFeed } from './datasets.ts';
 import type { LoadedModel } from './loadedModel.ts';
@@ -56,6 +56,7 @@ export class RunControl {
   #plan: TrainingPlan | null = null;
   /** Asks no more prompts. */
   #mute = false;
+  #resting = false;
   /** Set once the device is gone: nothing is saved any more, and whatever fails fails because of it. */
   #lost: UserMessage | null = null;
 
@@ -70,6 +71,11 @@ export class RunControl {
 
   get adapter(): LoraAdapter {
     return this.#p.adapter;
+  }
+
+  /** Paused for good: the adapter stays as it is until `continue`. */
+  get resting(): boolean {
+    return this.#resting;
   }
 
   /** Takes effect after the step under way, with a checkpoint first. */
@@ -200,6 +206,7 @@ export class RunControl {
     const stepsBefore = detail.step;
     const started = performance.now();
     let lastWrite = started;
+    let latest = null as StepMetrics | null;
     const seconds = (): number => secondsBefore + (performance.now() - started - this.#pausedMs) / 1000;
     for await (const event of trainer.run()) {
       detail.seconds = seconds();
@@ -207,6 +214,7 @@ export class RunControl {
       switch (event.type) {
         case 'step': {
           const { metrics } = event;
+          latest = metrics;
           detail.step = metrics.step;
           detail.finalLoss = metrics.loss;
           if (metrics.step % detail.recipe.training.loggingSteps === 0 || metrics.step === totalSteps || metrics.step === 1) {
@@ -219,8 +227,11 @@ export class RunControl {
           break;
         }
         case 'eval': {
-          const last = detail.metrics.findLast((m) => m.step === event.step);
-          if (last) last.evalLoss = event.evalLoss;
+          // The record keeps a validated step even where steps are logged more rarely.
+          if (latest?.step === event.step) {
+            if (detail.metrics.at(-1) !== latest) detail.metrics.push(latest);
+            latest.evalLoss = event.evalLoss;
+          }
           detail.bestEvalLoss = Math.min(detail.bestEvalLoss ?? Infinity, event.evalLoss);
           emit({ type: 'train.eval', runId: detail.id, step: event.step, evalLoss: event.evalLoss });
           this.#alert(watch.evaluation(event.step, event.evalLoss), event.step);
@@ -247,6 +258,7 @@ export class RunControl {
 
   async #whilePaused(): Promise<void> {
     const since = performance.now();
+    this.#resting = true;
     await this.#status('paused');
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -254,6 +266,7 @@ export class RunControl {
       if (!this.#paused) resolve();
     });
     this.#wake = null;
+    this.#resting = false;
     this.#pausedMs += performance.now() - since;
     if (!this.#stopped) await this.#status('running');
   }

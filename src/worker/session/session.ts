@@ -142,6 +142,7 @@ export class Session {
   async buildExport(): Promise<BuiltExport> {
     const model = this.#needModel();
     const tuned = this.#needTuned();
+    if (this.#run && !this.#run.resting) throw refuse('run.busy', 'The adapter is being trained and changes at every step.', 'Pause or stop the run, then export.');
     const { runs, datasets } = await this.#data();
     const detail = tuned.runId ? await runs.detail(tuned.runId) : null;
     const recipe = tuned.recipe;
@@ -282,15 +283,22 @@ export class Session {
   async #unload(): Promise<void> {
     if (this.#busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
     const model = this.#model;
+    this.#endAnswers();
     await this.#setTuned(null);
     this.#model = null;
     await model?.destroy();
   }
 
+  #endAnswers(): void {
+    for (const stream of this.#streams.values()) stream.abort();
+  }
+
   async #setTuned(tuned: Tuned | null): Promise<void> {
     const before = this.#tuned;
     this.#tuned = tuned;
-    if (before && before.adapter !== tuned?.adapter) await this.#model?.release(before.adapter);
+    if (!before || before.adapter === tuned?.adapter) return;
+    this.#endAnswers();
+    await this.#model?.release(before.adapter);
   }
 
   #adapterFrom(model: LoadedModel, state: AdapterState): LoraAdapter {
@@ -380,6 +388,7 @@ export class Session {
 
   async #rename(runId: string, name: string): Promise<RunSummary> {
     const { runs } = await this.#data();
+    await runs.refuseIfElsewhere(runId);
     const detail = await runs.detail(runId);
     const renamed = { ...detail, name: name.trim().slice(0, 120) || detail.name };
     if (this.#run?.id === runId) this.#run.rename(renamed.name);
