@@ -25,7 +25,7 @@ describe('a TypeScript entry run in Node', () => {
   });
 
   const drivers = [['swiftshader', findSwiftShaderIcd(), 'SwiftShader'], ['lavapipe', findLavapipeIcd(), 'llvmpipe']] as const;
-  test.each(drivers.filter(([, icd]) => icd !== null))('ends at once with its code although %s still computes', (kind, _icd, name) => {
+  test.each(drivers.filter(([, icd]) => icd !== null))('ends at once with its code although %s is still open', (kind, _icd, name) => {
     const { status, stdout } = run('openGpu.ts', kind, '7');
     expect(status).toBe(7);
     const printed = JSON.parse(stdout) as { description: string; raw: number };

@@ -1,4 +1,4 @@
-/** Opens a GPU, leaves a device and work behind on purpose, and ends with the code it is given. */
+/** Opens a GPU, computes, leaves the device open on purpose, and ends with the code it is given. */
 import shader from '../../../LICENSE?raw';
 import { openNodeGpu, type NodeGpuKind } from '../../../src/cli/nodeGpu.ts';
 
@@ -19,6 +19,8 @@ export async function main([kind, code]: string[]): Promise<number> {
   pass.dispatchWorkgroups(64);
   pass.end();
   device.queue.submit([encoder.finish()]);
+  // A driver may crash in its own exit handlers while its threads compute; every command ends after its work.
+  await device.queue.onSubmittedWorkDone();
   console.log(JSON.stringify({ description: adapter.info.description, raw: shader.length }));
   return Number(code);
 }
