@@ -71,7 +71,7 @@ test('training pauses and goes on, the title tells how far it is, and the loss f
   await expect.poll(() => page.title()).toMatch(/^[1-9]\d*\/16 · .+ · Etude$/);
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('button', { name: 'Resume' }).waitFor();
-  expect(await page.title()).toMatch(/^\d+\/16 · paused · Etude$/);
+  await expect.poll(() => page.title()).toMatch(/^\d+\/16 · paused · Etude$/);
   const paused = Number((await readout(page, 'Step')).split(' ')[0]);
   expect(paused).toBeGreaterThan(0);
   expect(paused).toBeLessThan(STEPS);
@@ -80,7 +80,7 @@ test('training pauses and goes on, the title tells how far it is, and the loss f
   expect(await page.title()).toBe(`${paused}/16 · paused · Etude`);
   await page.getByRole('button', { name: 'Resume' }).click();
   await trained(page);
-  expect(await page.title()).toBe('Done, 16 steps · Etude');
+  await expect.poll(() => page.title()).toBe('Done, 16 steps · Etude');
   const losses = await lossTable(page);
   console.log(`Loss ${losses[0]!.loss} -> ${losses.at(-1)!.loss} in ${losses.length} steps, paused at ${paused}`);
   expect(losses.map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
