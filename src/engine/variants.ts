@@ -37,8 +37,8 @@ export function availableVariants(e: Engine, shape: ShapeClass): MatmulVariant[]
   return VARIANTS[shape].filter((v) => v !== 'subgroup' || broadcasts(e));
 }
 
-/** Measured on SwiftShader and lavapipe: a skinny NN has too few columns for lanes to share. */
-const SOFTWARE_FIRST: Partial<Record<ShapeClass, MatmulVariant>> = { 'matmulNN.skinny': 'direct' };
+/** Measured on SwiftShader and lavapipe: a skinny NN has too few columns for lanes to share, one row too few rows. */
+const SOFTWARE_FIRST: Partial<Record<ShapeClass, MatmulVariant>> = { 'matmulNN.skinny': 'direct', 'matmulNT.row': 'direct' };
 
 const firstOf = (available: readonly MatmulVariant[], names: (string | undefined)[]): MatmulVariant =>
   names.map((name) => available.find((v) => v === name)).find((v) => v !== undefined) ?? 'direct';

@@ -7,6 +7,7 @@ import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
 import productNN from '../../../shaders/lib/product_nn.wgsl?raw';
 import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
 import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
+import sums from '../../../shaders/lib/sums.wgsl?raw';
 import tile from '../../../shaders/lib/tile.wgsl?raw';
 import weightBy4F32 from '../../../shaders/lib/weight_by4_f32.wgsl?raw';
 import weightBy4Packed from '../../../shaders/lib/weight_by4_packed.wgsl?raw';
@@ -41,9 +42,8 @@ const over = (n: number, size: number): number => Math.ceil(n / size);
 const directLaunch = (body: string): Launch => ({ body, grid: (rows, columns) => linearGrid(over(rows, 4) * over(columns, 4), 32) });
 
 const LANES = 8;
-/** A workgroup 8 shared rows x LANES threads of 4 columns, or the other way round. */
-const subgroupLaunch = (body: string): Launch => ({ body, constants: { LANES }, grid: (rows, columns) => [over(rows, 8), over(columns, 4 * LANES), 1] });
-const transposedLaunch = (body: string): Launch => ({ body, constants: { LANES }, grid: (rows, columns) => [over(rows, 4 * LANES), over(columns, 8), 1] });
+/** Rows (or columns) that lanes share: 16 where there are more than 8. More of them amortise what a thread loads of its own. */
+const sharedBy = (extent: number): { TALL: boolean; height: number } => (extent > 8 ? { TALL: true, height: 16 } : { TALL: false, height: 8 });
 
 /** A workgroup a tile of TY * 8 rows x TX * 4 columns. */
 interface TileShape {
@@ -108,13 +108,17 @@ export interface MatmulNT {
   yRowStart?: number;
 }
 
-function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number): Launch {
   const skinny = shape === 'matmulNT.skinny';
   if (variant === 'tiled') return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e));
   if (variant === 'row') return rowLaunch;
   if (variant === 'direct') return directLaunch(ntDirect);
-  const launch = skinny ? transposedLaunch(ntSubgroup) : subgroupLaunch(ntSubgroup);
-  return { ...launch, constants: { ...launch.constants, LANES_ALONG_M: skinny } };
+  const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
+  return {
+    body: `${sums}\n${ntSubgroup}`,
+    constants: { LANES, TALL, LANES_ALONG_M: skinny },
+    grid: skinny ? (rows, columns) => [over(rows, 4 * LANES), over(columns, height), 1] : (rows, columns) => [over(rows, height), over(columns, 4 * LANES), 1],
+  };
 }
 
 /** y[M, N] = alpha * x[M, K] w[N, K]^T + bias[N] (+ y or another tensor). */
@@ -124,7 +128,7 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const few = mostRows(rows, [o.x, K, o.xRowStart], [o.y, w.rows, o.yRowStart]) <= FEW_ROWS;
   const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : few ? 'matmulNT.row' : 'matmulNT.wide';
   const variant = chosenVariant(e, shape);
-  const launch = launchNT(e, shape, variant);
+  const launch = launchNT(e, shape, variant, w.rows);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
@@ -164,8 +168,8 @@ export interface MatmulNN {
 
 function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
   if (variant === 'tiled') return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e));
-  if (variant === 'subgroup') return subgroupLaunch(nnSubgroup);
-  return directLaunch(nnDirect);
+  if (variant === 'direct') return directLaunch(nnDirect);
+  return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
 }
 
 /** dx[M, K] (+)= alpha * dy[M, N] w[N, K]. */
@@ -218,7 +222,8 @@ function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Laun
   if (variant === 'tiled') return tiledLaunch(tnTiled, skinnyTile(e));
   if (variant === 'direct') return directLaunch(tnDirect);
   const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
-  return { body: tnSubgroup, constants: { LANES, OWN_P: P > Q }, grid: () => [over(wide, 4 * LANES), over(narrow, 8), 1] };
+  const { TALL, height } = sharedBy(narrow);
+  return { body: `${sums}\n${tnSubgroup}`, constants: { LANES, TALL, OWN_P: P > Q }, grid: () => [over(wide, 4 * LANES), over(narrow, height), 1] };
 }
 
 /** out[P, Q] (+)= alpha * sum_m p[m, P] q[m, Q]; with no rows nothing is written. */
