@@ -1,0 +1,78 @@
+/** Answers about the base model and its adapters: loading one, putting an adapter on it, writing the tuned adapter out. */
+import { toUserMessage } from '../../config/errors.ts';
+import type { LoraConfig } from '../../config/recipe.ts';
+import type { ByteSource } from '../../formats/byteSource.ts';
+import { openAdapterFolder } from '../../hub/adapterFolder.ts';
+import { openBuiltinModel } from '../../hub/builtin.ts';
+import { sourcesFromFiles } from '../../hub/droppedFiles.ts';
+import { openModelFolder, type ModelFolder } from '../../hub/modelFolder.ts';
+import type { ModelSummary } from '../protocol.ts';
+import type { RequestContext } from './environment.ts';
+import { buildExport, type BuiltExport } from './exporting.ts';
+import type { HandlersOf } from './handlers.ts';
+import { LoadedModel } from './loadedModel.ts';
+import { refuse } from './refuse.ts';
+import type { SessionState } from './state.ts';
+import { adapterFrom } from './training.ts';
+
+/** Loads a model in place of the one that is there. */
+export async function loadFolder(state: SessionState, source: ModelSummary['source'], open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
+  if (state.busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
+  const engine = await state.engine();
+  const folder = await open();
+  const load = (): Promise<LoadedModel> => LoadedModel.load(engine, source, folder, {
+    signal: context.signal,
+    onProgress: (done, total) => context.progress('Weights to the GPU', done, total, 'bytes'),
+  });
+  // Beside the old model where both fit, so that a folder that cannot be loaded costs nothing.
+  const loaded = await load().catch(async (error: unknown) => {
+    if (!state.model || toUserMessage(error).code !== 'device.outOfMemory') throw error;
+    await state.unload();
+    state.environment.emit({ type: 'model.unloaded' });
+    return load();
+  });
+  await state.unload();
+  state.model = loaded;
+  return loaded.summary;
+}
+
+/** Makes an adapter from files the tuned one. */
+export async function importAdapter(state: SessionState, name: string, files: ReadonlyMap<string, ByteSource>): Promise<{ name: string; config: LoraConfig }> {
+  const model = state.needModel();
+  if (state.busy) throw refuse('run.busy', 'A run is going on.', 'Stop the run before importing an adapter.');
+  const adapter = adapterFrom(model, await openAdapterFolder(name, files, model.loraModules));
+  await state.setTuned({ adapter, recipe: null, runId: null, name });
+  return { name, config: adapter.config };
+}
+
+export async function exportTuned(state: SessionState): Promise<BuiltExport> {
+  const model = state.needModel();
+  const tuned = state.needTuned();
+  if (state.run && !state.run.resting) throw refuse('run.busy', 'The adapter is being trained and changes at every step.', 'Pause or stop the run, then export.');
+  const { runs, datasets } = await state.data();
+  const detail = tuned.runId ? await runs.detail(tuned.runId) : null;
+  const { recipe } = tuned;
+  if (!recipe) throw refuse('export.imported', `${tuned.name} was imported, not trained here; its files are the ones you have.`, 'Train a run, or reopen one under Runs.');
+  const [question] = detail ? await datasets.prompts(model, detail.dataset.id, [0], recipe.data.template).catch(() => []) : [];
+  return buildExport({
+    model, adapter: tuned.adapter, recipe, metrics: detail?.metrics ?? [], question: question?.prompt ?? 'What can you tell me?', pageUrl: state.environment.pageUrl,
+  });
+}
+
+export const modelHandlers = (state: SessionState): HandlersOf<'model' | 'adapter' | 'export'> => ({
+  'model.load': ({ source }, context) => {
+    const open = source.kind === 'builtin'
+      ? () => openBuiltinModel(state.environment.loadBuiltin)
+      : () => openModelFolder(source.name, sourcesFromFiles(source.files));
+    return loadFolder(state, source.kind === 'builtin' ? 'builtin' : 'folder', open, context);
+  },
+  'model.unload': async () => (await state.unload(), null),
+  'adapter.import': async ({ name, files }) => {
+    const { config } = await importAdapter(state, name, sourcesFromFiles(files));
+    return { name, r: config.r, targetModules: config.targetModules };
+  },
+  'export.build': async () => {
+    const { zip, fileName, checks, ok } = await exportTuned(state);
+    return { zip: new Blob([zip], { type: 'application/zip' }), fileName, checks, ok };
+  },
+});
