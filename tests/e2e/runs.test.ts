@@ -1,7 +1,7 @@
 import { unzipSync } from 'fflate';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { errorShown, fragmentOf, goTo, headingOf, lossTable, prepareBuiltin, shortRecipe, startTraining, trained } from './steps.ts';
+import { errorShown, fragmentOf, goTo, headingOf, lossTable, prepareBuiltin, readout, shortRecipe, startTraining, trained } from './steps.ts';
 import { download, startStudios, type Studio } from './support.ts';
 
 const STEPS = 12;
@@ -90,22 +90,36 @@ test('a second tab that resumes a run which goes on in the first is told so', as
   await trained(page);
 });
 
+test('Stop keeps what was learnt: the adapter of that step is there to try', async () => {
+  const { page } = studio;
+  await startTraining(page);
+  await reached(page, 2);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await trained(page);
+  const step = Number((await readout(page, 'Step')).split(' ')[0]);
+  expect(step).toBeGreaterThanOrEqual(2);
+  expect(step).toBeLessThan(STEPS);
+  await page.getByRole('button', { name: 'Continue to Try' }).click();
+  expect(await page.getByRole('region', { name: 'Answer of the tuned model' }).innerText()).toContain(`step ${step}`);
+});
+
 test('a run is renamed, and the name outlasts a reload', async () => {
   const { page } = studio;
   await goTo(page, 'Runs');
-  await expect.poll(() => runRows(page).count()).toBe(3);
+  await expect.poll(() => runRows(page).count()).toBe(4);
+  expect(await runRows(page).first().innerText()).toContain('Stopped');
   await runRows(page).first().getByRole('button', { name: /^More for / }).click();
   await page.getByRole('menuitem', { name: 'Rename' }).click();
-  await page.getByRole('textbox', { name: 'Name of the run' }).fill('Third try');
+  await page.getByRole('textbox', { name: 'Name of the run' }).fill('Fourth try');
   await page.keyboard.press('Enter');
-  await runRows(page).first().getByText('Third try', { exact: true }).waitFor();
+  await runRows(page).first().getByText('Fourth try', { exact: true }).waitFor();
   await page.reload();
-  await runRows(page).first().getByText('Third try', { exact: true }).waitFor();
+  await runRows(page).first().getByText('Fourth try', { exact: true }).waitFor();
 });
 
 test('a past run is opened: its base model is loaded, its curve is back and its adapter answers', async () => {
   const { page } = studio;
-  await runRows(page).first().getByRole('button', { name: 'Open' }).click();
+  await runRows(page).nth(1).getByRole('button', { name: 'Open' }).click();
   await headingOf(page, 'Try').waitFor();
   expect(await page.getByRole('region', { name: 'Answer of the tuned model' }).innerText()).toContain(`step ${STEPS}`);
   await goTo(page, 'Train');
@@ -115,14 +129,14 @@ test('a past run is opened: its base model is loaded, its curve is back and its 
 test('runs are deleted after a question that names them, and the data stays', async () => {
   const { page } = studio;
   await goTo(page, 'Runs');
-  await runRows(page).first().getByRole('button', { name: 'More for Third try' }).click();
+  await runRows(page).first().getByRole('button', { name: 'More for Fourth try' }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
-  const question = page.getByRole('dialog', { name: 'Delete Third try?' });
+  const question = page.getByRole('dialog', { name: 'Delete Fourth try?' });
   await question.getByRole('button', { name: 'Keep' }).click();
-  expect(await runRows(page).count()).toBe(3);
+  expect(await runRows(page).count()).toBe(4);
   await page.getByRole('checkbox', { name: 'Choose all' }).check();
-  await page.getByRole('button', { name: 'Delete 3 runs' }).click();
-  await page.getByRole('dialog', { name: 'Delete 3 runs?' }).getByRole('button', { name: 'Delete 3 runs' }).click();
+  await page.getByRole('button', { name: 'Delete 4 runs' }).click();
+  await page.getByRole('dialog', { name: 'Delete 4 runs?' }).getByRole('button', { name: 'Delete 4 runs' }).click();
   await page.getByText('No runs yet').waitFor();
   await page.reload();
   await page.getByText('No runs yet').waitFor();

@@ -8,7 +8,8 @@ export function Dialog({ title, size, onClose, children }: { title: string; size
     // Locking the scroll would inject a <style> element, which the Content-Security-Policy refuses.
     <Modal.Root opened onClose={onClose} size={size} lockScroll={false} transitionProps={{ duration: 120 }}>
       <Modal.Overlay />
-      <Modal.Content>
+      {/* Mantine names the dialog by its title one moment after it is there. */}
+      <Modal.Content aria-label={title}>
         <div className={classes.head}>
           <Modal.Title>{title}</Modal.Title>
           <Modal.CloseButton aria-label="Close" />
