@@ -16,6 +16,7 @@ import { buildProgram, StepUniform } from '../src/engine/program.ts';
 import { createTensor } from '../src/engine/tensor.ts';
 import { openSafetensors } from '../src/formats/safetensors.ts';
 import { BatchInputs, flattenBatch } from '../src/model/batchInputs.ts';
+import { windowsOf } from '../src/model/config.ts';
 import { backwardOps, forwardOps, takeActivations, takeScratch } from '../src/model/decoder.ts';
 import { lossOps, takeHead } from '../src/model/head.ts';
 import { allTargets, LoraAdapter } from '../src/model/lora.ts';
@@ -51,7 +52,7 @@ async function stepOps(e: Engine, tokens: number, r: number) {
   const adapter = new LoraAdapter(e, config, lora, allTargets(config, lora.targetModules));
   adapter.initialise(42);
   const flat = batchOf(tokens, config.vocabSize);
-  const inputs = new BatchInputs(e, flat.tokens, flat.targets);
+  const inputs = new BatchInputs(e, flat.tokens, flat.targets, windowsOf(config));
   inputs.upload(flat);
   const arena = new Arena(e);
   const stats = createTensor(e, 'stats', 4);

@@ -1,8 +1,8 @@
 // Causal attention in one pass, the scores never stored:
-//   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
+//   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // One thread = one (query, head), its q and running sum in registers. The backward pass starts from lse.
-struct Params { heads: u32, kv_heads: u32, vecs: u32 } // vecs = D / WIDTH
+struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // vecs = D / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= step.tokens) { return; }
   let kv_stride = params.kv_heads * n;
   let kv_base = ((t % params.heads) / (params.heads / params.kv_heads)) * n;
-  let scale = 1.0 / sqrt(f32(params.vecs * WIDTH));
+  let scale = params.scale;
   let last = key_end[i];
 
   var x: array<Vec, CAPACITY>;
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var d = 0u; d < n; d++) {
       s += vec4<f32>(inner(x[d], k[row.x + d]), inner(x[d], k[row.y + d]), inner(x[d], k[row.z + d]), inner(x[d], k[row.w + d]));
     }
-    s = select(vec4<f32>(LOWEST), s * scale, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
+    s = select(vec4<f32>(LOWEST), capped(s * scale, params.cap), j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
     let highest = largest4(s);
     if (highest > top) {
       let shrink = exp_accurate(top - highest);

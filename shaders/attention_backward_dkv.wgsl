@@ -1,8 +1,8 @@
 // Gradients of attention.wgsl for keys and values, over the queries i in j .. queryEnd[j] and the query heads of the group:
-//   dv_j = sum p_ij dOut_i,   dk_j = sum p_ij (dOut_i . v_j - delta_i) q_i / sqrt(D),   p_ij = e^(s_ij - lse_i)
+//   dv_j = sum p_ij dOut_i,   dk_j = scale sum p_ij (dOut_i . v_j - delta_i) cap_slope(s_ij) q_i,   p_ij = e^(s_ij - lse_i)
 // Shapes: q, dOut [M, H, D], k, v, dk, dv [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dk and dv overwrite.
 // One thread = one (key, kv head), its k, v, dk and dv in registers.
-struct Params { heads: u32, kv_heads: u32, vecs: u32 } // vecs = D / WIDTH
+struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // vecs = D / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (j >= step.tokens) { return; }
   let sharing = params.heads / params.kv_heads; // query heads that read this kv head
   let first_head = (t % params.kv_heads) * sharing;
-  let scale = 1.0 / sqrt(f32(params.vecs * WIDTH));
+  let scale = params.scale;
   let last = query_end[j];
 
   var key: array<Vec, CAPACITY>;
@@ -52,9 +52,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let b = lse_delta[query.y];
       let c = lse_delta[query.z];
       let e = lse_delta[query.w];
-      s = select(vec4<f32>(LOWEST), s * scale - vec4<f32>(a.x, b.x, c.x, e.x), i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
+      let capped_s = capped(s * scale, params.cap);
+      s = select(vec4<f32>(LOWEST), capped_s - vec4<f32>(a.x, b.x, c.x, e.x), i + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
       let p = exp4(s);
-      let ds = p * (dp - vec4<f32>(a.y, b.y, c.y, e.y));
+      let ds = p * (dp - vec4<f32>(a.y, b.y, c.y, e.y)) * cap_slope(capped_s, params.cap);
       for (var d = 0u; d < n; d++) {
         key_sum[d] += (ds.x * q[row.x + d] + ds.y * q[row.y + d]) + (ds.z * q[row.z + d] + ds.w * q[row.w + d]);
         value_sum[d] += (p.x * d_out[row.x + d] + p.y * d_out[row.y + d]) + (p.z * d_out[row.z + d] + p.w * d_out[row.w + d]);

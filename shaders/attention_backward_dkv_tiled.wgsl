@@ -1,9 +1,9 @@
 // attention_backward_dkv.wgsl for GPUs: a workgroup stages queries and dOut in workgroup memory for ROWS keys of one kv head.
-//   dv_j = sum p_ij dOut_i,   dk_j = sum p_ij (dOut_i . v_j - delta_i) q_i / sqrt(D),   p_ij = e^(s_ij - lse_i)
+//   dv_j = sum p_ij dOut_i,   dk_j = scale sum p_ij (dOut_i . v_j - delta_i) cap_slope(s_ij) q_i,   p_ij = e^(s_ij - lse_i)
 // over the queries i in j .. queryEnd[j] and the query heads of the group, one head after the other.
 // Shapes: q, dOut [M, H, D], k, v, dk, dv [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dk and dv overwrite.
 // One thread = one slice of one key (lib/slices.wgsl), its k, v, dk and dv in registers.
-struct Params { per: u32, heads: u32 } // PER and HEADS again: software compilers would unroll constants and take a minute
+struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let final_key = min(first + ROWS, step.tokens) - 1u;
   var end = 0u;
   for (var j = first; j <= final_key; j++) { end = max(end, query_end[j]); }
-  let scale = 1.0 / sqrt(f32(HEAD_DIM));
+  let scale = params.scale;
 
   let slice = local % SLICES;
   let j = min(first + local / SLICES, final_key); // threads past M repeat the last key and write nothing
@@ -93,10 +93,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let lse_b = vec4<f32>(sums[c + 4u].x, sums[c + 5u].x, sums[c + 6u].x, sums[c + 7u].x);
         let delta_a = vec4<f32>(sums[c].y, sums[c + 1u].y, sums[c + 2u].y, sums[c + 3u].y);
         let delta_b = vec4<f32>(sums[c + 4u].y, sums[c + 5u].y, sums[c + 6u].y, sums[c + 7u].y);
-        let p_a = select(vec4<f32>(), exp4(s[0] - lse_a), used);
-        let p_b = select(vec4<f32>(), exp4(s[1] - lse_b), used_b);
-        let ds_a = p_a * (dp[0] - delta_a);
-        let ds_b = p_b * (dp[1] - delta_b);
+        let c_a = capped(s[0], params.cap);
+        let c_b = capped(s[1], params.cap);
+        let p_a = select(vec4<f32>(), exp4(c_a - lse_a), used);
+        let p_b = select(vec4<f32>(), exp4(c_b - lse_b), used_b);
+        let ds_a = p_a * (dp[0] - delta_a) * cap_slope(c_a, params.cap);
+        let ds_b = p_b * (dp[1] - delta_b) * cap_slope(c_b, params.cap);
         at = c * PADDED + slice;
         for (var d = 0u; d < per; d++) {
           key_sum[d] += ((ds_a.x * queries[at] + ds_a.y * queries[at + PADDED]) + (ds_a.z * queries[at + 2u * PADDED] + ds_a.w * queries[at + 3u * PADDED]))

@@ -1,8 +1,8 @@
 // Gradient of attention.wgsl for the queries. With p_j = e^(s_j - lse_i) and dp_j = dOut_i . v_j:
-//   dq_i = sum_j p_j (dp_j - delta_i) k_j / sqrt(D)
+//   dq_i = scale sum_j p_j (dp_j - delta_i) cap_slope(s_j) k_j
 // Shapes: q, dOut, dq [M, H, D], k, v [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dq overwrites.
 // One thread = one (query, head), its q, dOut and dq in registers.
-struct Params { heads: u32, kv_heads: u32, vecs: u32 } // vecs = D / WIDTH
+struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // vecs = D / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= step.tokens) { return; }
   let kv_stride = params.kv_heads * n;
   let kv_base = ((t % params.heads) / (params.heads / params.kv_heads)) * n;
-  let scale = 1.0 / sqrt(f32(params.vecs * WIDTH));
+  let scale = params.scale;
   let last = key_end[i];
   let lse = lse_delta[t].x;
   let delta = lse_delta[t].y;
@@ -46,9 +46,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       s += vec4<f32>(inner(x[d], k[row.x + d]), inner(x[d], k[row.y + d]), inner(x[d], k[row.z + d]), inner(x[d], k[row.w + d]));
       dp += vec4<f32>(inner(g[d], v[row.x + d]), inner(g[d], v[row.y + d]), inner(g[d], v[row.z + d]), inner(g[d], v[row.w + d]));
     }
-    s = select(vec4<f32>(LOWEST), s * scale - lse, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
+    let c = capped(s * scale, params.cap);
+    s = select(vec4<f32>(LOWEST), c - lse, j + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(last));
     let p = exp4(s);
-    let ds = p * (dp - delta);
+    let ds = p * (dp - delta) * cap_slope(c, params.cap);
     for (var d = 0u; d < n; d++) {
       sum[d] += (ds.x * k[row.x + d] + ds.y * k[row.y + d]) + (ds.z * k[row.z + d] + ds.w * k[row.w + d]);
     }

@@ -1,8 +1,8 @@
 // attention_backward_dq.wgsl for GPUs: a workgroup stages keys and values in workgroup memory for ROWS queries of one head.
-//   dq_i = sum_j p_j (dp_j - delta_i) k_j / sqrt(D),   p_j = e^(s_j - lse_i),   dp_j = dOut_i . v_j
+//   dq_i = scale sum_j p_j (dp_j - delta_i) cap_slope(s_j) k_j,   p_j = e^(s_j - lse_i),   dp_j = dOut_i . v_j
 // Shapes: q, dOut, dq [M, H, D], k, v [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dq overwrites.
 // One thread = one slice of one query (lib/slices.wgsl), its q, dOut and dq in registers.
-struct Params { per: u32 } // PER again: software compilers would unroll a constant and take a minute
+struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     end = max(end, key_end[i]);
   }
   let kv_base = (head / (HEADS / KV_HEADS)) * N;
-  let scale = 1.0 / sqrt(f32(HEAD_DIM));
+  let scale = params.scale;
 
   let slice = local % SLICES;
   let i = min(first + local / SLICES, final_query); // threads past M repeat the last query and write nothing
@@ -89,8 +89,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let j = tile + c + vec4<u32>(0u, 1u, 2u, 3u);
       let used = (j >= vec4<u32>(lo)) & (j < vec4<u32>(hi));
       let used_b = (j + 4u >= vec4<u32>(lo)) & (j + 4u < vec4<u32>(hi));
-      let ds_a = select(vec4<f32>(), exp4(s[0] - lse) * (dp[0] - delta), used);
-      let ds_b = select(vec4<f32>(), exp4(s[1] - lse) * (dp[1] - delta), used_b);
+      let c_a = capped(s[0], params.cap);
+      let c_b = capped(s[1], params.cap);
+      let ds_a = select(vec4<f32>(), exp4(c_a - lse) * (dp[0] - delta) * cap_slope(c_a, params.cap), used);
+      let ds_b = select(vec4<f32>(), exp4(c_b - lse) * (dp[1] - delta) * cap_slope(c_b, params.cap), used_b);
       at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
         sum[d] += ((ds_a.x * keys[at] + ds_a.y * keys[at + PADDED]) + (ds_a.z * keys[at + 2u * PADDED] + ds_a.w * keys[at + 3u * PADDED]))

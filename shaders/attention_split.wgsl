@@ -1,8 +1,8 @@
 // attention.wgsl for few queries with many keys (generation on a GPU): a workgroup takes one (query, head).
-//   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
+//   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // WORKGROUP keys at a time: first a thread = the score of one key, then a thread = every WORKGROUP-th Vec of the output.
-struct Params { heads: u32, kv_heads: u32, vecs: u32 } // vecs = D / WIDTH
+struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // vecs = D / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= step.tokens) { return; }
   let kv_stride = params.kv_heads * n;
   let kv_base = ((t % params.heads) / (params.heads / params.kv_heads)) * n;
-  let scale = 1.0 / sqrt(f32(n * WIDTH));
+  let scale = params.scale;
   let begin = key_start[i];
   let end = key_end[i];
   for (var d = local; d < n; d += WORKGROUP) { query[d] = q[t * n + d] * scale; }
@@ -40,6 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (j < end) {
       s = 0.0;
       for (var d = 0u; d < n; d++) { s += inner(query[d], k[j * kv_stride + kv_base + d]); }
+      s = capped(vec4<f32>(s), params.cap).x;
     }
     let highest = max(top, workgroup_max(local, s));
     let shrink = exp_accurate(top - highest);

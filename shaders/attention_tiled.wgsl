@@ -1,8 +1,8 @@
 // attention.wgsl for GPUs: a workgroup stages keys and values in workgroup memory for ROWS queries of one head.
-//   s_j = q_i . k_j / sqrt(D)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
+//   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
 // One thread = one slice of one query (lib/slices.wgsl), its q and running sum in registers.
-struct Params { per: u32 } // PER again: software compilers would unroll a constant and take a minute
+struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -34,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     end = max(end, key_end[i]);
   }
   let kv_base = (head / (HEADS / KV_HEADS)) * N;
-  let scale = 1.0 / sqrt(f32(HEAD_DIM));
+  let scale = params.scale;
 
   let slice = local % SLICES;
   let i = min(first + local / SLICES, final_query); // threads past M repeat the last query and write nothing
@@ -79,8 +79,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let j = tile + c + vec4<u32>(0u, 1u, 2u, 3u);
       let used = (j >= vec4<u32>(lo)) & (j < vec4<u32>(hi));
       let used_b = (j + 4u >= vec4<u32>(lo)) & (j + 4u < vec4<u32>(hi));
-      let s_a = select(vec4<f32>(LOWEST), s[0], used);
-      let s_b = select(vec4<f32>(LOWEST), s[1], used_b);
+      let s_a = select(vec4<f32>(LOWEST), capped(s[0], params.cap), used);
+      let s_b = select(vec4<f32>(LOWEST), capped(s[1], params.cap), used_b);
       let highest = max(top, max(largest4(s_a), largest4(s_b)));
       let shrink = exp_accurate(top - highest);
       top = highest;

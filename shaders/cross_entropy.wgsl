@@ -1,7 +1,8 @@
 // loss[start + r] = ln sum_v e^logits[r, v] - logits[r, labels[start + r]]
-// With params.train = 1: logits[r, v] <- (softmax(logits[r])[v] - [v = label]) * step.loss_scale, in place.
+// With params.train = 1: logits[r, v] <- (softmax(logits[r])[v] - [v = label]) * step.loss_scale, in place; with SOFTCAP the
+// logits are capped ones (softcap.wgsl) and the gradient is that of what was capped: times 1 - (logits[r, v] / cap)^2.
 // Shapes: logits [R, cols], labels and loss [targets]. One thread = one row.
-struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, vecs: u32, train: u32 } // vecs = cols / WIDTH
+struct Params { rows_kind: u32, rows_start: u32, rows_cap: u32, vecs: u32, train: u32, cap: f32 } // vecs = cols / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> logits: array<Vec>;
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var c = i; c < min(i + BLOCK, params.vecs); c++) {
       let e = exp_each(logits[base + c] - top);
       part += e;
-      if (params.train == 1u) { logits[base + c] = e; }
+      if (params.train == 1u && !SOFTCAP) { logits[base + c] = e; }
     }
     sum += total(part);
   }
@@ -37,6 +38,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
   let scale = step.loss_scale / sum;
   for (var c = 0u; c < params.vecs; c++) {
-    logits[base + c] = logits[base + c] * scale - one_hot(label, c) * step.loss_scale;
+    let x = logits[base + c];
+    if (SOFTCAP) {
+      let t = x / params.cap;
+      logits[base + c] = (exp_each(x - top) * scale - one_hot(label, c) * step.loss_scale) * (1.0 - t * t);
+    } else {
+      logits[base + c] = x * scale - one_hot(label, c) * step.loss_scale;
+    }
   }
 }

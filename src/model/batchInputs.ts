@@ -1,6 +1,7 @@
 /**
  * Owns the way of a batch onto the GPU. Rows of different lengths, left or right padding and packed segments all become
- * one list of real tokens laid end to end: padding costs nothing, and attention is bounded by three numbers a token.
+ * one list of real tokens laid end to end: padding costs nothing, and attention is bounded by three numbers a token. A sliding window
+ * is only another pair of two of them.
  */
 import type { Engine } from '../engine/device.ts';
 import type { StepDims } from '../engine/kernel.ts';
@@ -84,33 +85,56 @@ export function flattenBatch(batch: BatchLike, targets: 'labels' | 'all' = 'labe
   return flat;
 }
 
+/** Query i of a window w sees the last w keys before keyEnd[i]; so key j is seen by the queries j .. j + w - 1 (masking_utils.py of transformers: kv > q - w). */
+export function narrow({ keyStart, keyEnd, queryEnd }: Pick<FlatBatch, 'keyStart' | 'keyEnd' | 'queryEnd'>, window: number): Pick<FlatBatch, 'keyStart' | 'queryEnd'> {
+  return {
+    keyStart: keyStart.map((start, i) => Math.max(start, keyEnd[i]! - window)),
+    queryEnd: queryEnd.map((end, j) => Math.min(end, j + window)),
+  };
+}
+
+/** Where the keys of a query begin and the queries of a key end. */
+interface Reach {
+  keyStart: Tensor;
+  queryEnd: Tensor;
+}
+
 /** The same arrays as GPU tensors of fixed capacity. */
 export class BatchInputs {
   readonly maxTokens: number;
   readonly maxTargets: number;
   readonly ids: Tensor;
   readonly positions: Tensor;
-  readonly keyStart: Tensor;
   readonly keyEnd: Tensor;
-  readonly queryEnd: Tensor;
   readonly targetRows: Tensor;
   readonly targetLabels: Tensor;
   readonly slot: Tensor;
   readonly #engine: Engine;
+  readonly #reach = new Map<number | null, Reach>();
 
-  constructor(engine: Engine, maxTokens: number, maxTargets: number) {
+  /** @param windows the sliding windows that layers use; null is none */
+  constructor(engine: Engine, maxTokens: number, maxTargets: number, windows: readonly (number | null)[]) {
     this.#engine = engine;
     this.maxTokens = maxTokens;
     this.maxTargets = maxTargets;
     const make = (label: string, n: number): Tensor => createTensor(engine, label, n);
     this.ids = make('ids', maxTokens);
     this.positions = make('positions', maxTokens);
-    this.keyStart = make('key start', maxTokens);
     this.keyEnd = make('key end', maxTokens);
-    this.queryEnd = make('query end', maxTokens);
+    for (const window of windows) {
+      const of = window === null ? '' : ` in a window of ${window}`;
+      this.#reach.set(window, { keyStart: make(`key start${of}`, maxTokens), queryEnd: make(`query end${of}`, maxTokens) });
+    }
     this.slot = make('slot', maxTokens);
     this.targetRows = make('target rows', maxTargets);
     this.targetLabels = make('target labels', maxTargets);
+  }
+
+  /** For layers with this window. */
+  reach(window: number | null): Reach {
+    const reach = this.#reach.get(window);
+    if (!reach) throw new Error(`no layer was to have a window of ${window}`);
+    return reach;
   }
 
   upload(flat: FlatBatch): void {
@@ -122,16 +146,20 @@ export class BatchInputs {
     };
     write(this.ids, flat.ids);
     write(this.positions, flat.positions);
-    write(this.keyStart, flat.keyStart);
     write(this.keyEnd, flat.keyEnd);
-    write(this.queryEnd, flat.queryEnd);
+    for (const [window, tensors] of this.#reach) {
+      const { keyStart, queryEnd } = window === null ? flat : narrow(flat, window);
+      write(tensors.keyStart, keyStart);
+      write(tensors.queryEnd, queryEnd);
+    }
     write(this.slot, flat.slot);
     write(this.targetRows, flat.targetRows);
     write(this.targetLabels, flat.targetLabels);
   }
 
   destroy(): void {
-    for (const t of [this.ids, this.positions, this.keyStart, this.keyEnd, this.queryEnd, this.slot, this.targetRows, this.targetLabels]) {
+    const reaches = [...this.#reach.values()].flatMap(({ keyStart, queryEnd }) => [keyStart, queryEnd]);
+    for (const t of [this.ids, this.positions, this.keyEnd, ...reaches, this.slot, this.targetRows, this.targetLabels]) {
       destroyTensor(this.#engine, t);
     }
   }

@@ -1,32 +1,37 @@
 /**
- * Owns the forward and backward pass of a Llama-family decoder as lists of dispatches over a set of buffers.
+ * Owns the forward and backward pass of the decoder that a ModelConfig describes, as lists of dispatches over a set of buffers.
  * Refuses to know batches, optimizers and files.
  *
  * Shapes: M tokens of the batch end to end, C hidden, H / Hkv query / key-value heads of D, F intermediate, r LoRA rank.
- * Residual stream: x(l) -> mid(l) = x + attention(norm(x)) -> x(l+1) = mid + mlp(norm(mid)).
+ * Residual stream: x(l) -> mid(l) = x + attention(norm(x)) -> x(l+1) = mid + mlp(norm(mid)); with sandwich norms what is added is
+ * norm(attention(norm(x))) and norm(mlp(norm(mid))).
  */
 import type { TargetModule } from '../config/recipe.ts';
 import { attention, attentionBackward } from '../engine/kernels/attention.ts';
 import { dropout } from '../engine/kernels/dropout.ts';
 import { embedding } from '../engine/kernels/embedding.ts';
+import { gated, gatedBackward } from '../engine/kernels/gated.ts';
 import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { rope } from '../engine/kernels/rope.ts';
 import { kvAppend } from '../engine/kernels/rows.ts';
-import { swiglu, swigluBackward } from '../engine/kernels/swiglu.ts';
 import type { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import type { BatchInputs } from './batchInputs.ts';
-import type { ModelConfig } from './config.ts';
+import { layerAt, type ModelConfig } from './config.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
 import type { ModelWeights } from './weights.ts';
 
-export interface RopeTables {
+export interface RopeTable {
   /** [maxPositions, D/2] */
   cos: Tensor;
   sin: Tensor;
+}
+export interface RopeTables {
+  global: RopeTable;
+  local: RopeTable | null;
 }
 
 /** What the forward pass of one layer leaves for the backward pass. */
@@ -43,6 +48,9 @@ export interface LayerActivations {
   kRotated: Tensor;
   attnOut: Tensor;
   lse: Tensor;
+  /** With sandwich norms: what attention and MLP give before their outer norm [M, C]. */
+  attnBranch: Tensor | null;
+  mlpBranch: Tensor | null;
   mid: Tensor;
   midNormed: Tensor;
   gate: Tensor;
@@ -80,7 +88,7 @@ const widths = (c: ModelConfig) => ({ C: c.hiddenSize, F: c.intermediateSize, Q:
 export type Taker = Pick<Arena, 'take'>;
 /** The part of a LoraAdapter that decides buffer sizes. */
 export interface AdapterPlaces {
-  entries: readonly { layer: number; module: TargetModule }[];
+  entries: readonly { layer: number; module: TargetModule; r?: number }[];
   config: { r: number };
 }
 
@@ -113,6 +121,8 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
       kRotated: config.qkNorm ? take(`k rotated.${l}`, KV) : k,
       attnOut: take(`attention.${l}`, Q),
       lse: take(`lse.${l}`, config.numAttentionHeads),
+      attnBranch: config.sandwichNorms ? take(`attention branch.${l}`, C) : null,
+      mlpBranch: config.sandwichNorms ? take(`mlp branch.${l}`, C) : null,
       mid: take(`mid.${l}`, C),
       midNormed: take(`mid norm.${l}`, C),
       gate: take(`gate.${l}`, F),
@@ -121,8 +131,11 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
       xa: {},
     };
     if (lora) {
-      const modules = new Set((keep ? lora.entries.filter((e) => e.layer === l) : lora.entries).map((e) => e.module));
-      for (const m of modules) layer.xa[m] = take(`xa ${m}.${l}`, lora.config.r);
+      const ranks = new Map<TargetModule, number>();
+      for (const e of keep ? lora.entries.filter((e) => e.layer === l) : lora.entries) {
+        ranks.set(e.module, Math.max(ranks.get(e.module) ?? 0, e.r ?? lora.config.r));
+      }
+      for (const [m, r] of ranks) layer.xa[m] = take(`xa ${m}.${l}`, r);
     }
     layers.push(layer);
     shared = layer;
@@ -134,13 +147,13 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
 /** embedding, then every layer. `caches` switches to generation: keys and values of earlier tokens come from there. */
 export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations[]; last: Tensor }, lora: LoraUse | null, caches: LayerCache[] | null = null): Op[] {
   const { engine: e, inputs } = ctx;
-  const ops: Op[] = embedding(e, { label: 'embedding', ids: inputs.ids, w: ctx.weights.embedding, out: acts.layers[0]?.x ?? acts.last });
+  const ops: Op[] = embedding(e, { label: 'embedding', ids: inputs.ids, w: ctx.weights.embedding, out: acts.layers[0]?.x ?? acts.last, scale: ctx.config.embeddingScale });
   acts.layers.forEach((a, l) => ops.push(...layerForward(ctx, l, a, acts.layers[l + 1]?.x ?? acts.last, lora, caches?.[l] ?? null)));
   return ops;
 }
 
 function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor, lora: LoraUse | null, cache: LayerCache | null): Op[] {
-  const { engine: e, config, weights, inputs } = ctx;
+  const { engine: e, config, weights } = ctx;
   const { C, F, KV } = widths(config);
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
@@ -149,6 +162,11 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
     ...matmulNT(e, { label: modulePath(l, module), rows: TOKENS, x, w: w.projections[module].weight, y, add, bias: w.projections[module].bias ?? undefined }),
     ...loraForward(ctx, lora, l, module, x, y, a),
   ];
+  /** stream + projection, or stream + norm(projection) where there is an outer norm. */
+  const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor): Op[] =>
+    branch && gain
+      ? [...project(module, x, branch), ...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream })]
+      : project(module, x, out, stream);
   const ops = [
     ...rmsNorm(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, out: a.inputNormed, eps }),
     ...project('q_proj', a.inputNormed, a.q),
@@ -161,11 +179,7 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
       ...rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols: headDim, x: a.k, gain: w.kNorm, out: a.kRotated, eps }),
     );
   }
-  const rotary = { headDim, positions: inputs.positions, cos: ctx.rope.cos, sin: ctx.rope.sin };
-  ops.push(
-    ...rope(e, { label: name('q rotary'), heads, x: a.qRotated, ...rotary }),
-    ...rope(e, { label: name('k rotary'), heads: kvHeads, x: a.kRotated, ...rotary }),
-  );
+  ops.push(...rotaryOps(ctx, l, name, a.qRotated, a.kRotated, false));
   if (cache) {
     ops.push(
       ...kvAppend(e, { label: name('k cache'), cols: KV, src: a.kRotated, cache: cache.k }),
@@ -174,17 +188,38 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
   }
   ops.push(
     ...attention(e, {
-      label: name('attention'), heads, kvHeads, headDim, q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v,
-      keyStart: inputs.keyStart, keyEnd: inputs.keyEnd, out: a.attnOut, lse: a.lse,
+      label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse,
     }),
-    ...project('o_proj', a.attnOut, a.mid, a.x),
-    ...rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.postAttentionNorm, out: a.midNormed, eps }),
+    ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid),
+    ...rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.mlpNorm, out: a.midNormed, eps }),
     ...project('gate_proj', a.midNormed, a.gate),
     ...project('up_proj', a.midNormed, a.up),
-    ...swiglu(e, { label: name('swiglu'), cols: F, gate: a.gate, up: a.up, out: a.activated }),
-    ...project('down_proj', a.activated, next, a.mid),
+    ...gated(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, out: a.activated }),
+    ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next),
   );
   return ops;
+}
+
+/** What the scores of a layer's attention are and which tokens they join. */
+function scores({ config, inputs }: DecoderContext, l: number) {
+  const { window } = layerAt(config, l);
+  return {
+    heads: config.numAttentionHeads, kvHeads: config.numKeyValueHeads, headDim: config.headDim,
+    scale: config.attentionScale, softcap: config.attentionSoftcap, window, keyEnd: inputs.keyEnd, ...inputs.reach(window),
+  };
+}
+
+/** Turns queries and keys in place by the layer's table, or back; nothing in a layer without rotary positions. */
+function rotaryOps(ctx: DecoderContext, l: number, name: (part: string) => string, q: Tensor, k: Tensor, inverse: boolean): Op[] {
+  const { engine: e, config, inputs } = ctx;
+  const which = layerAt(config, l).rope;
+  const table = which && ctx.rope[which];
+  if (!table) return [];
+  const rotary = { headDim: config.headDim, positions: inputs.positions, ...table, inverse };
+  return [
+    ...rope(e, { label: name('q rotary'), heads: config.numAttentionHeads, x: q, ...rotary }),
+    ...rope(e, { label: name('k rotary'), heads: config.numKeyValueHeads, x: k, ...rotary }),
+  ];
 }
 
 /** y += scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
@@ -198,7 +233,7 @@ function loraForward(ctx: DecoderContext, lora: LoraUse | null, l: number, modul
   return [
     ...drop,
     ...matmulNT(e, { label: `${label} A`, rows: TOKENS, x: input, w: entry.a, y: xa }),
-    ...matmulNT(e, { label: `${label} B`, rows: TOKENS, x: xa, w: entry.b, y, alpha: lora.adapter.scaling, add: 'accumulate' }),
+    ...matmulNT(e, { label: `${label} B`, rows: TOKENS, x: xa, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
   ];
 }
 
@@ -264,7 +299,7 @@ export function backwardOps(ctx: DecoderContext, layers: LayerActivations[], lor
 }
 
 function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora: LoraUse, s: BackwardScratch, needInput: boolean): Op[] {
-  const { engine: e, config, weights, inputs } = ctx;
+  const { engine: e, config, weights } = ctx;
   const { C, F } = widths(config);
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
@@ -279,27 +314,34 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   const belowMlp = belowAttention || adapted('o_proj');
   const belowDown = belowMlp || adapted('gate_proj', 'up_proj');
 
-  const ops = back('down_proj', a.activated, s.dStream, belowDown ? s.dAct : null, false);
+  /** The gradient of a projection from that of the stream it joined; an outer norm's goes through dNormed, free at both places. */
+  const outOfStream = (module: TargetModule, branch: Tensor | null, gain: Tensor | null): [dy: Tensor, ops: Op[]] =>
+    branch && gain
+      ? [s.dNormed, rmsNormBackward(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, dOut: s.dStream, dx: s.dNormed, eps })]
+      : [s.dStream, []];
+
+  const [dMlp, mlpNormOps] = outOfStream('down_proj', a.mlpBranch, w.mlpOutNorm);
+  const ops = [...mlpNormOps, ...back('down_proj', a.activated, dMlp, belowDown ? s.dAct : null, false)];
   if (!belowDown) return ops;
   ops.push(
-    ...swigluBackward(e, { label: name('swiglu'), cols: F, gate: a.gate, up: a.up, dOut: s.dAct, dGate: s.dGate, dUp: s.dUp }),
+    ...gatedBackward(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, dOut: s.dAct, dGate: s.dGate, dUp: s.dUp }),
     ...back('gate_proj', a.midNormed, s.dGate, belowMlp ? s.dNormed : null, false),
     ...back('up_proj', a.midNormed, s.dUp, belowMlp ? s.dNormed : null, true),
   );
   if (!belowMlp) return ops;
+  const [dAttention, attentionNormOps] = outOfStream('o_proj', a.attnBranch, w.attentionOutNorm);
   ops.push(
-    ...rmsNormBackward(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.postAttentionNorm, dOut: s.dNormed, dx: s.dStream, eps, accumulate: true }),
-    ...back('o_proj', a.attnOut, s.dStream, belowAttention ? s.dAttnOut : null, false),
+    ...rmsNormBackward(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.mlpNorm, dOut: s.dNormed, dx: s.dStream, eps, accumulate: true }),
+    ...attentionNormOps,
+    ...back('o_proj', a.attnOut, dAttention, belowAttention ? s.dAttnOut : null, false),
   );
   if (!belowAttention) return ops;
-  const rotary = { headDim, positions: inputs.positions, cos: ctx.rope.cos, sin: ctx.rope.sin, inverse: true };
   ops.push(
     ...attentionBackward(e, {
-      label: name('attention'), heads, kvHeads, headDim, q: a.qRotated, k: a.kRotated, v: a.v, out: a.attnOut, lse: a.lse, dOut: s.dAttnOut,
-      keyStart: inputs.keyStart, keyEnd: inputs.keyEnd, queryEnd: inputs.queryEnd, lseDelta: s.lseDelta, dq: s.dq, dk: s.dk, dv: s.dv,
+      label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: a.kRotated, v: a.v, out: a.attnOut, lse: a.lse, dOut: s.dAttnOut,
+      lseDelta: s.lseDelta, dq: s.dq, dk: s.dk, dv: s.dv,
     }),
-    ...rope(e, { label: name('q rotary'), heads, x: s.dq, ...rotary }),
-    ...rope(e, { label: name('k rotary'), heads: kvHeads, x: s.dk, ...rotary }),
+    ...rotaryOps(ctx, l, name, s.dq, s.dk, true),
   );
   if (w.qNorm && w.kNorm) {
     ops.push(
@@ -324,8 +366,7 @@ function loraBackward(ctx: DecoderContext, lora: LoraUse, l: number, module: Tar
   const entry = lora.adapter.at(l, module);
   if (!entry) return [];
   const { engine: e } = ctx;
-  const { r } = lora.adapter.config;
-  const alpha = lora.adapter.scaling;
+  const { r, scaling: alpha } = entry;
   const label = `${modulePath(l, module)} lora`;
   const [input, drop] = droppedInput(e, lora, entry, x, label);
   const ops = [

@@ -26,6 +26,13 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
   return list;
 }
 
+/** Names of a layer's norms over the stream; with sandwich norms `post_attention_layernorm` is another one than without. */
+export function streamNorms({ sandwichNorms }: ModelConfig): { input: string; attentionOut: string | null; mlp: string; mlpOut: string | null } {
+  return sandwichNorms
+    ? { input: 'input_layernorm', attentionOut: 'post_attention_layernorm', mlp: 'pre_feedforward_layernorm', mlpOut: 'post_feedforward_layernorm' }
+    : { input: 'input_layernorm', attentionOut: null, mlp: 'post_attention_layernorm', mlpOut: null };
+}
+
 function layerTensors(config: ModelConfig, prefix: string): ExpectedTensor[] {
   const { hiddenSize: C, intermediateSize: F, headDim: D } = config;
   const q = config.numAttentionHeads * D;
@@ -35,17 +42,20 @@ function layerTensors(config: ModelConfig, prefix: string): ExpectedTensor[] {
     ...(bias ? [{ name: `${prefix}.${name}.bias`, shape: [out] }] : []),
   ];
   const norm = (name: string, width: number): ExpectedTensor => ({ name: `${prefix}.${name}.weight`, shape: [width] });
+  const norms = streamNorms(config);
   return [
-    norm('input_layernorm', C),
+    norm(norms.input, C),
     ...linear('self_attn.q_proj', q, C, config.qkvBias),
     ...linear('self_attn.k_proj', kv, C, config.qkvBias),
     ...linear('self_attn.v_proj', kv, C, config.qkvBias),
     ...(config.qkNorm ? [norm('self_attn.q_norm', D), norm('self_attn.k_norm', D)] : []),
     ...linear('self_attn.o_proj', C, q, config.oBias),
-    norm('post_attention_layernorm', C),
+    ...(norms.attentionOut ? [norm(norms.attentionOut, C)] : []),
+    norm(norms.mlp, C),
     ...linear('mlp.gate_proj', F, C, config.mlpBias),
     ...linear('mlp.up_proj', F, C, config.mlpBias),
     ...linear('mlp.down_proj', C, F, config.mlpBias),
+    ...(norms.mlpOut ? [norm(norms.mlpOut, C)] : []),
   ];
 }
 

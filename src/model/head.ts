@@ -6,6 +6,7 @@ import { crossEntropy, lossSum } from '../engine/kernels/crossEntropy.ts';
 import { matmulNN, matmulNT } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { gatherRows, scatterRows } from '../engine/kernels/rows.ts';
+import { softcap } from '../engine/kernels/softcap.ts';
 import type { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
 import type { Op, Rows } from '../engine/kernel.ts';
@@ -57,11 +58,15 @@ export function pickOps(ctx: DecoderContext, h: HeadBuffers, last: Tensor): Op[]
   ];
 }
 
-/** logits of one chunk of targets. */
+/** logits of one chunk of targets, capped where the model caps them. */
 export function logitsOps(ctx: DecoderContext, h: HeadBuffers, start: number): Op[] {
-  return matmulNT(ctx.engine, {
-    label: 'head', rows: { kind: 'targets', start, count: h.chunkRows }, x: h.normed, xRowStart: start, w: ctx.weights.head, y: h.logits,
-  });
+  const { engine: e, config, weights } = ctx;
+  const rows: Rows = { kind: 'targets', start, count: h.chunkRows };
+  const cap = config.finalSoftcap;
+  return [
+    ...matmulNT(e, { label: 'head', rows, x: h.normed, xRowStart: start, w: weights.head, y: h.logits }),
+    ...(cap === null ? [] : softcap(e, { label: 'head', rows, cols: config.vocabSize, x: h.logits, cap })),
+  ];
 }
 
 /**
@@ -76,7 +81,7 @@ export function lossOps(ctx: DecoderContext, h: HeadBuffers, last: Tensor, dLast
     const rows: Rows = { kind: 'targets', start, count: h.chunkRows };
     ops.push(
       ...logitsOps(ctx, h, start),
-      ...crossEntropy(e, { label: 'cross-entropy', rows, vocab, logits: h.logits, labels: inputs.targetLabels, loss: h.loss, train }),
+      ...crossEntropy(e, { label: 'cross-entropy', rows, vocab, logits: h.logits, labels: inputs.targetLabels, loss: h.loss, train, softcap: config.finalSoftcap }),
     );
     if (train) ops.push(...matmulNN(e, { label: 'head dX', rows, dy: h.logits, w: weights.head, dx: h.dNormed!, dxRowStart: start }));
   }

@@ -9,7 +9,7 @@ import type { Engine } from '../engine/device.ts';
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
 import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
-import type { ModelConfig } from './config.ts';
+import { windowsOf, type ModelConfig } from './config.ts';
 import { forwardOps, takeActivations, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
 import { uniformStream, type LoraAdapter } from './lora.ts';
@@ -34,7 +34,7 @@ export async function batchLogits(model: ModelOnGpu, adapter: LoraAdapter | null
   const positions = flat.positions.reduce((max, p) => Math.max(max, p), 0) + 1;
   const { hiddenSize: C, vocabSize: V } = config;
   const arena = new Arena(engine);
-  const inputs = new BatchInputs(engine, flat.tokens, flat.targets);
+  const inputs = new BatchInputs(engine, flat.tokens, flat.targets, windowsOf(config));
   const rope = createRope(engine, config, positions);
   const step = new StepUniform(engine);
   const stats = createTensor(engine, 'stats', 4);
@@ -123,7 +123,7 @@ export class Generator {
     this.#model = model;
     this.contextLength = contextLength;
     this.#arena = new Arena(engine);
-    this.#inputs = new BatchInputs(engine, PREFILL, 1);
+    this.#inputs = new BatchInputs(engine, PREFILL, 1, windowsOf(config));
     this.#rope = createRope(engine, config, contextLength);
     this.#step = new StepUniform(engine);
     this.#stats = createTensor(engine, 'stats', 4);

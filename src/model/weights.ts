@@ -10,12 +10,16 @@ import { createTensor, createWeight, destroyTensor, destroyWeight, writeTensor, 
 import { firstNonFinite, isFloatDtype, type FloatDtype } from '../formats/halfFloats.ts';
 import { readF32, streamTensor, type TensorEntry } from '../formats/safetensors.ts';
 import type { ModelConfig } from './config.ts';
-import { checkTensors } from './expectedTensors.ts';
+import { checkTensors, streamNorms } from './expectedTensors.ts';
 
 export interface LayerWeights {
+  /** Norms hold normOffset + weight. */
   inputNorm: Tensor;
-  postAttentionNorm: Tensor;
-  /** Per-head norms of Qwen3. */
+  /** Over what attention gives, with sandwich norms. */
+  attentionOutNorm: Tensor | null;
+  mlpNorm: Tensor;
+  mlpOutNorm: Tensor | null;
+  /** Per-head norms. */
   qNorm: Tensor | null;
   kNorm: Tensor | null;
   projections: Record<TargetModule, { weight: Weight; bias: Tensor | null }>;
@@ -68,16 +72,19 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
     }
     return weight;
   };
-  const vector = async (name: string): Promise<Tensor> => {
+  const vector = async (name: string, offset: 0 | 1 = 0): Promise<Tensor> => {
     const entry = tensors.get(name)!;
     const data = await readF32(entry);
     checkFinite(name, new Uint8Array(data.buffer), 'F32', 0);
     const tensor = createTensor(engine, name, data.length);
     made.push(tensor);
-    writeTensor(engine, tensor, data);
+    writeTensor(engine, tensor, offset === 0 ? data : data.map((w) => offset + w));
     progress(entry.end - entry.start);
     return tensor;
   };
+
+  const norm = (name: string): Promise<Tensor> => vector(`${name}.weight`, config.normOffset);
+  const norms = streamNorms(config);
 
   engine.device.pushErrorScope('out-of-memory');
   let scopeOpen = true;
@@ -92,10 +99,12 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
         bias: hasBias ? await vector(`${at}.${part}.${name}.bias`) : null,
       });
       layers.push({
-        inputNorm: await vector(`${at}.input_layernorm.weight`),
-        postAttentionNorm: await vector(`${at}.post_attention_layernorm.weight`),
-        qNorm: config.qkNorm ? await vector(`${at}.self_attn.q_norm.weight`) : null,
-        kNorm: config.qkNorm ? await vector(`${at}.self_attn.k_norm.weight`) : null,
+        inputNorm: await norm(`${at}.${norms.input}`),
+        attentionOutNorm: norms.attentionOut ? await norm(`${at}.${norms.attentionOut}`) : null,
+        mlpNorm: await norm(`${at}.${norms.mlp}`),
+        mlpOutNorm: norms.mlpOut ? await norm(`${at}.${norms.mlpOut}`) : null,
+        qNorm: config.qkNorm ? await norm(`${at}.self_attn.q_norm`) : null,
+        kNorm: config.qkNorm ? await norm(`${at}.self_attn.k_norm`) : null,
         projections: {
           q_proj: await projection('self_attn', 'q_proj', config.qkvBias),
           k_proj: await projection('self_attn', 'k_proj', config.qkvBias),
@@ -107,7 +116,7 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
         },
       });
     }
-    const finalNorm = await vector('model.norm.weight');
+    const finalNorm = await norm('model.norm');
     scopeOpen = false;
     const error = await engine.device.popErrorScope();
     if (error) throw new EtudeError(outOfMemory({ purpose: 'the weights of this model', needed: totalBytes, inUse: engine.memory.live - totalBytes, fits: null }), { cause: error });
@@ -132,7 +141,7 @@ export function destroyWeights(engine: Engine, w: ModelWeights): void {
   if (w.head !== w.embedding) destroyWeight(engine, w.head);
   destroyTensor(engine, w.finalNorm);
   for (const layer of w.layers) {
-    for (const t of [layer.inputNorm, layer.postAttentionNorm, layer.qNorm, layer.kNorm]) if (t) destroyTensor(engine, t);
+    for (const t of [layer.inputNorm, layer.attentionOutNorm, layer.mlpNorm, layer.mlpOutNorm, layer.qNorm, layer.kNorm]) if (t) destroyTensor(engine, t);
     for (const p of Object.values(layer.projections)) {
       destroyWeight(engine, p.weight);
       if (p.bias) destroyTensor(engine, p.bias);

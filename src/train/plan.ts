@@ -11,7 +11,7 @@ import { adamW, gradNorm, GRAD_NORM_BLOCK } from '../engine/kernels/optimizer.ts
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
 import { createTensor, destroyTensor, readTensor, writeTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, type FlatBatch } from '../model/batchInputs.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { windowsOf, type ModelConfig } from '../model/config.ts';
 import { backwardOps, forwardOps, takeActivations, takeScratch, type DecoderContext, type RopeTables } from '../model/decoder.ts';
 import { lossOps, takeHead } from '../model/head.ts';
 import type { LoraAdapter } from '../model/lora.ts';
@@ -51,7 +51,7 @@ export class TrainingPlan {
     const { engine, adapter, config } = options;
     this.#options = options;
     this.engine = engine;
-    this.inputs = new BatchInputs(engine, options.maxTokens, options.maxTargets);
+    this.inputs = new BatchInputs(engine, options.maxTokens, options.maxTargets, windowsOf(config));
     this.stats = createTensor(engine, 'stats', STATS.size);
     this.#arena = new Arena(engine);
     this.#rope = createRope(engine, config, options.maxPositions);
@@ -82,7 +82,7 @@ export class TrainingPlan {
     const arena = this.#arena;
     const ctx: DecoderContext = { engine, config, weights, rope: this.#rope, inputs: this.inputs };
     const acts = takeActivations(config, arena, maxTokens, adapter, true);
-    const { scratch, dropped } = takeScratch(config, arena, maxTokens, adapter.config.r, loraDropout > 0);
+    const { scratch, dropped } = takeScratch(config, arena, maxTokens, adapter.maxRank, loraDropout > 0);
     const head = takeHead(engine, config, arena, maxTargets, this.stats, true);
     const { grads, m, v } = adapter.training();
     const trainUse = { adapter, dropout: loraDropout, dropped };

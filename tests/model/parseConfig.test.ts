@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EtudeError } from '../../src/config/errors.ts';
+import { ARCHITECTURES } from '../../src/model/config.ts';
 import { checkTensors, countParameters, expectedTensors } from '../../src/model/expectedTensors.ts';
 import { parseModelConfig } from '../../src/model/parseConfig.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
@@ -55,18 +56,21 @@ describe('a config', () => {
   });
 
   it.each<[string, Json, string[]]>([
-    ['an unknown architecture', { architectures: ['GPT2LMHeadModel'] }, ['GPT2LMHeadModel', 'LlamaForCausalLM', 'Qwen2ForCausalLM', 'Qwen3ForCausalLM']],
+    ['an unknown architecture', { architectures: ['GPT2LMHeadModel'] }, ['GPT2LMHeadModel', ...ARCHITECTURES]],
     ['a mixture of experts', { architectures: ['Qwen3MoeForCausalLM'] }, ['Qwen3MoeForCausalLM']],
     ['an unknown type without architecture', { architectures: undefined, model_type: 'mamba' }, ['mamba']],
-    ['an activation other than silu', { hidden_act: 'gelu' }, ['gelu', 'silu']],
+    ['a Gemma that sees images', { architectures: ['Gemma3ForConditionalGeneration'] }, ['Gemma3ForConditionalGeneration', 'images', 'Gemma3ForCausalLM']],
+    ['a Gemma that looks ahead', { architectures: ['Gemma3ForCausalLM'], use_bidirectional_attention: true }, ['use_bidirectional_attention']],
+    ['an activation of another form', { hidden_act: 'gelu' }, ['gelu', 'silu', 'gelu_pytorch_tanh']],
+    ['another activation of a Gemma', { architectures: ['Gemma3ForCausalLM'], hidden_activation: 'relu2' }, ['relu2']],
     ['yarn', { rope_scaling: { type: 'yarn', factor: 4 } }, ['yarn', 'llama3', 'linear']],
     ['dynamic rope in transformers-5 style', { rope_parameters: { rope_type: 'dynamic', factor: 4 } }, ['dynamic']],
     ['rope for each layer type', { rope_parameters: { full_attention: { rope_type: 'default' } } }, ['different layers']],
     ['half rotary', { partial_rotary_factor: 0.5 }, ['0.5']],
     ['odd heads', { head_dim: 15 }, ['15']],
     ['quantised weights', { quantization_config: { quant_method: 'gptq' } }, ['gptq', 'f32, bf16 or f16']],
-    ['a sliding window in use', { architectures: ['Qwen2ForCausalLM'], use_sliding_window: true, sliding_window: 128, max_window_layers: 1 }, ['128', 'Layers 1 to 1']],
-    ['a layer with a window', { architectures: ['Qwen3ForCausalLM'], layer_types: ['full_attention', 'sliding_attention'] }, ['sliding_attention']],
+    ['a layer of another type', { architectures: ['Qwen3ForCausalLM'], layer_types: ['full_attention', 'chunked_attention'] }, ['chunked_attention', 'sliding_attention']],
+    ['longrope in one layer type of two', { architectures: ['Gemma3ForCausalLM'], rope_parameters: { full_attention: { rope_type: 'longrope' }, sliding_attention: {} } }, ['longrope']],
   ])('%s is refused by name, with what works', (_, change, words) => {
     const error = refusal({ ...LLAMA, ...change });
     expect(error.code).toBe('model.unsupported');
@@ -85,6 +89,11 @@ describe('a config', () => {
     ['an eps of 0', { ...LLAMA, rms_norm_eps: 0 }, 'rms_norm_eps is 0'],
     ['a tie in words', { ...LLAMA, tie_word_embeddings: 'yes' }, 'tie_word_embeddings is yes'],
     ['a negative end token', { ...LLAMA, eos_token_id: [2, -1] }, 'eos_token_id is [2,-1]'],
+    ['a layer without a type', { ...LLAMA, architectures: ['Qwen3ForCausalLM'], layer_types: ['full_attention'] }, 'layer_types names 1 of 2 layers'],
+    ['a window without a size', { ...LLAMA, architectures: ['SmolLM3ForCausalLM'], layer_types: ['full_attention', 'sliding_attention'] }, 'layer 1 is to attend through a sliding window'],
+    ['rope layers that are not 0 or 1', { ...LLAMA, architectures: ['SmolLM3ForCausalLM'], no_rope_layers: [1, 2] }, 'no_rope_layers is [1,2]'],
+    ['one set of rope parameters for a model of two', { ...LLAMA, architectures: ['Gemma3ForCausalLM'], rope_parameters: { rope_type: 'default', rope_theta: 5e5 } }, 'rope_parameters has rope_type default'],
+    ['a soft-cap of 0', { ...LLAMA, architectures: ['Gemma3ForCausalLM'], final_logit_softcapping: 0 }, 'final_logit_softcapping is 0'],
     ['llama3 rope without factors', { ...LLAMA, rope_scaling: { rope_type: 'llama3', factor: 8 } }, 'low_freq_factor is missing'],
   ])('%s is refused with the value it found', (_, json, words) => {
     const error = refusal(json);

@@ -11,10 +11,16 @@ export interface AttentionCase {
   v: Float64Array;
   keyStart: ArrayLike<number>;
   keyEnd: ArrayLike<number>;
+  /** By default 1 / sqrt(D). */
+  scale?: number;
+  /** Scores become softcap * tanh(score / softcap). */
+  softcap?: number | null;
 }
 
+const scaleOf = (c: AttentionCase): number => c.scale ?? 1 / Math.sqrt(c.headDim);
+
 /** Calls back for every (query, head) with its softmax over its keys and the offsets of its rows in q and k. */
-function eachQuery(c: AttentionCase, visit: (p: Float64Array, start: number, query: number, keyRow: (j: number) => number, lse: number) => void): void {
+function eachQuery(c: AttentionCase, visit: (p: Float64Array, start: number, query: number, keyRow: (j: number) => number, lse: number, slopes: Float64Array) => void): void {
   const { heads, kvHeads, headDim, q, k } = c;
   for (let i = 0; i < c.keyStart.length; i++) {
     for (let h = 0; h < heads; h++) {
@@ -25,11 +31,14 @@ function eachQuery(c: AttentionCase, visit: (p: Float64Array, start: number, que
       const scores = Float64Array.from({ length: c.keyEnd[i]! - start }, (_, n) => {
         let s = 0;
         for (let d = 0; d < headDim; d++) s += q[query + d]! * k[keyRow(start + n) + d]!;
-        return s / Math.sqrt(headDim);
+        return s * scaleOf(c);
       });
+      const cap = c.softcap ?? null;
+      const slopes = scores.map((s) => (cap === null ? 1 : 1 - Math.tanh(s / cap) ** 2));
+      if (cap !== null) scores.forEach((s, n) => (scores[n] = cap * Math.tanh(s / cap)));
       const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
       const sum = scores.reduce((total, s) => total + Math.exp(s - top), 0);
-      visit(scores.map((s) => Math.exp(s - top) / sum), start, query, keyRow, top + Math.log(sum));
+      visit(scores.map((s) => Math.exp(s - top) / sum), start, query, keyRow, top + Math.log(sum), slopes);
     }
   }
 }
@@ -51,7 +60,7 @@ export function attentionBackward(c: AttentionCase, dOut: Float64Array): { dq: F
   const dq = new Float64Array(c.q.length);
   const dk = new Float64Array(c.k.length);
   const dv = new Float64Array(c.v.length);
-  eachQuery(c, (p, start, query, keyRow) => {
+  eachQuery(c, (p, start, query, keyRow, _, slopes) => {
     const dp = p.map((_, n) => {
       let sum = 0;
       for (let d = 0; d < headDim; d++) sum += dOut[query + d]! * c.v[keyRow(start + n) + d]!;
@@ -59,7 +68,7 @@ export function attentionBackward(c: AttentionCase, dOut: Float64Array): { dq: F
     });
     const delta = p.reduce((sum, weight, n) => sum + weight * dp[n]!, 0);
     p.forEach((weight, n) => {
-      const ds = (weight * (dp[n]! - delta)) / Math.sqrt(headDim);
+      const ds = weight * (dp[n]! - delta) * slopes[n]! * scaleOf(c);
       const key = keyRow(start + n);
       for (let d = 0; d < headDim; d++) {
         dq[query + d]! += ds * c.k[key + d]!;

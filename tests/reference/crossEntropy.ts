@@ -1,8 +1,14 @@
-/** f64 twin of cross_entropy.wgsl and loss_sum.wgsl. */
+/** f64 twin of cross_entropy.wgsl, loss_sum.wgsl and softcap.wgsl. */
 
-/** Per row: loss = ln sum e^logits - logits[label], and (softmax - onehot) * scale. Rows are `vocab` long. */
+export const softcap = (x: Float64Array, cap: number): Float64Array => x.map((v) => cap * Math.tanh(v / cap));
+
+
+/**
+ * Per row: loss = ln sum e^logits - logits[label], and (softmax - onehot) * scale. Rows are `vocab` long. With `cap` the logits are capped
+ * ones, and the gradient is that of what was capped.
+ */
 export function crossEntropy(
-  logits: Float64Array, vocab: number, labels: ArrayLike<number>, scale: number,
+  logits: Float64Array, vocab: number, labels: ArrayLike<number>, scale: number, cap: number | null = null,
 ): { loss: Float64Array; dLogits: Float64Array } {
   const rows = labels.length;
   const loss = new Float64Array(rows);
@@ -13,7 +19,7 @@ export function crossEntropy(
     const sum = row.reduce((total, x) => total + Math.exp(x - top), 0);
     loss[r] = Math.log(sum) + top - row[labels[r]!]!;
     for (let v = 0; v < vocab; v++) {
-      dLogits[r * vocab + v] = scale * (Math.exp(row[v]! - top) / sum - (v === labels[r] ? 1 : 0));
+      dLogits[r * vocab + v] = scale * (Math.exp(row[v]! - top) / sum - (v === labels[r] ? 1 : 0)) * (cap === null ? 1 : 1 - (row[v]! / cap) ** 2);
     }
   }
   return { loss, dLogits };

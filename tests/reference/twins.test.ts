@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { normal, uniform } from '../kernels/run.ts';
 import '../setup/allclose.ts';
 import { attention, attentionBackward, type AttentionCase } from './attention.ts';
-import { crossEntropy } from './crossEntropy.ts';
+import { crossEntropy, softcap } from './crossEntropy.ts';
 import { dot, finiteDifference } from './finiteDifference.ts';
+import { gated, gatedBackward } from './gated.ts';
 import { rmsNorm, rmsNormBackward } from './rmsNorm.ts';
 import { rope, ropeBackward } from './rope.ts';
 import { gatherRows, NONE, scatterRows } from './rows.ts';
-import { swiglu, swigluBackward } from './swiglu.ts';
 
 /** Central differences with step 1e-5 leave about 1e-9 of noise. */
 const NOISE = { relative: 1e-6, absolute: 1e-8 };
@@ -31,12 +31,12 @@ describe('the backward pass of each twin is the derivative of its forward pass',
     expect(ropeBackward(dOut, 3, 6, positions, cos, sin)).toBeAllclose(expected, NOISE);
   });
 
-  it('SwiGLU, for both inputs', () => {
+  it.each(['silu', 'gelu_tanh'] as const)('the gated activation with %s, for both inputs', (activation) => {
     const gate = normal(40, 1, 3);
     const up = normal(40, 2);
     const dOut = normal(40, 3);
-    const f = (): number => dot(swiglu(gate, up), dOut);
-    const { dGate, dUp } = swigluBackward(gate, up, dOut);
+    const f = (): number => dot(gated(activation, gate, up), dOut);
+    const { dGate, dUp } = gatedBackward(activation, gate, up, dOut);
     expect(dGate).toBeAllclose(finiteDifference(f, gate), NOISE);
     expect(dUp).toBeAllclose(finiteDifference(f, up), NOISE);
   });
@@ -53,6 +53,33 @@ describe('the backward pass of each twin is the derivative of its forward pass',
     const labels = [0, 10, 4];
     const expected = finiteDifference(() => 0.25 * crossEntropy(logits, 11, labels, 1).loss.reduce((a, b) => a + b), logits);
     expect(crossEntropy(logits, 11, labels, 0.25).dLogits).toBeAllclose(expected, NOISE);
+  });
+
+  it('cross-entropy of capped logits, for the logits before the cap', () => {
+    const logits = normal(3 * 11, 1, 2);
+    const labels = [0, 10, 4];
+    const cap = 1.7;
+    const expected = finiteDifference(() => 0.25 * crossEntropy(softcap(logits, cap), 11, labels, 1).loss.reduce((a, b) => a + b), logits);
+    expect(crossEntropy(softcap(logits, cap), 11, labels, 0.25, cap).dLogits).toBeAllclose(expected, NOISE);
+  });
+
+  it.each([[1, 1], [2, 1], [4, 2], [6, 2]])('attention with a scale of its own, capped scores and a window of 2, %i heads on %i kv heads', (heads, kvHeads) => {
+    const headDim = 4;
+    const M = 6;
+    const c: AttentionCase = {
+      heads, kvHeads, headDim, scale: 0.7, softcap: 0.9,
+      q: normal(M * heads * headDim, 1),
+      k: normal(M * kvHeads * headDim, 2),
+      v: normal(M * kvHeads * headDim, 3),
+      keyStart: [0, 0, 1, 3, 3, 4],
+      keyEnd: [1, 2, 3, 4, 5, 6],
+    };
+    const dOut = normal(c.q.length, 4);
+    const f = (): number => dot(attention(c).out, dOut);
+    const { dq, dk, dv } = attentionBackward(c, dOut);
+    expect(dq).toBeAllclose(finiteDifference(f, c.q), NOISE);
+    expect(dk).toBeAllclose(finiteDifference(f, c.k), NOISE);
+    expect(dv).toBeAllclose(finiteDifference(f, c.v), NOISE);
   });
 
   it.each([[1, 1], [2, 1], [4, 2], [6, 2]])('attention, %i heads on %i kv heads, two segments', (heads, kvHeads) => {

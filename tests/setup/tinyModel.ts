@@ -19,7 +19,8 @@ import { normal, packValues, storable, uniform } from '../kernels/run.ts';
 export const TINY: ModelConfig = {
   architecture: 'LlamaForCausalLM', hiddenSize: 14, intermediateSize: 22, numHiddenLayers: 2, numAttentionHeads: 4, numKeyValueHeads: 2, headDim: 6,
   vocabSize: 29, maxPositionEmbeddings: 256, rmsNormEps: 1e-5, ropeTheta: 10_000, ropeScaling: { type: 'default' }, tieWordEmbeddings: true,
-  qkvBias: false, oBias: false, mlpBias: false, qkNorm: false, bosTokenId: null, eosTokenIds: [2],
+  localRope: null, layers: [{ window: null, rope: 'global' }], qkvBias: false, oBias: false, mlpBias: false, qkNorm: false, sandwichNorms: false, normOffset: 0,
+  activation: 'silu', embeddingScale: 1, attentionScale: 1 / Math.sqrt(6), attentionSoftcap: null, finalSoftcap: null, bosTokenId: null, eosTokenIds: [2],
 };
 export const TINY_QWEN2: ModelConfig = { ...TINY, architecture: 'Qwen2ForCausalLM', qkvBias: true, tieWordEmbeddings: false };
 export const TINY_QWEN3: ModelConfig = { ...TINY, architecture: 'Qwen3ForCausalLM', qkNorm: true };

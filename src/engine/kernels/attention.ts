@@ -1,4 +1,4 @@
-/** Owns causal attention inside segments, forward and backward; scores are never stored. */
+/** Owns causal attention inside segments and windows, with or without soft-capped scores, forward and backward; scores are never stored. */
 import direct from '../../../shaders/attention.wgsl?raw';
 import dkvDirect from '../../../shaders/attention_backward_dkv.wgsl?raw';
 import dkvTiled from '../../../shaders/attention_backward_dkv_tiled.wgsl?raw';
@@ -8,9 +8,10 @@ import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
+import softcapLib from '../../../shaders/lib/softcap.wgsl?raw';
 import tree from '../../../shaders/lib/tree.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, linearGrid, type Access, type Op } from '../kernel.ts';
+import { compileKernel, f32, linearGrid, type Access, type F32, type Op } from '../kernel.ts';
 import { chosenRowVariant, FEW_QUERIES } from '../rowVariants.ts';
 import type { Tensor } from '../tensor.ts';
 import { vecWidth, withVec, type VecWidth } from './vec.ts';
@@ -30,6 +31,12 @@ interface AttentionShape {
   /** u32 [M]: query i attends the key rows keyStart[i] .. keyEnd[i] - 1. */
   keyStart: Tensor;
   keyEnd: Tensor;
+  /** Scores are q . k times this; by default 1 / sqrt(D). */
+  scale?: number;
+  /** Scores become softcap * tanh(score / softcap); null: they stay. */
+  softcap?: number | null;
+  /** Most keys a query has, for sizing submits only. */
+  window?: number | null;
   /** [M, H * D] */
   out: Tensor;
   /** [M, H] */
@@ -54,14 +61,14 @@ export interface AttentionBackwardArgs extends AttentionShape {
 }
 
 /** Keys a query attends on average, for sizing submits only. */
-const typicalKeys = (tokens: number): number => Math.min(tokens, 512) / 2;
+const typicalKeys = (tokens: number, { window }: AttentionShape): number => Math.min(tokens / 2, 256, window ?? Infinity);
 
 /** One kernel variant made for a shape: its source, its params, and its workgroups over `rows` x `heads`. */
 interface Launch {
   variant: string;
   body: string;
   constants: Record<string, number | boolean>;
-  params: number[];
+  params: (number | F32)[];
   grid: (rows: number, heads: number) => [number, number, number];
 }
 
@@ -71,6 +78,9 @@ interface Launch {
  */
 const directWidth = (e: Engine, headDim: number): VecWidth => (/llvmpipe/i.test(e.info.key) ? 1 : vecWidth(headDim));
 
+const scaleAndCap = (a: AttentionShape): F32[] => [f32(a.scale ?? 1 / Math.sqrt(a.headDim)), f32(a.softcap ?? 1)];
+const isCapped = (a: AttentionShape): boolean => (a.softcap ?? null) !== null;
+
 /** Elements of an array for a head: a power of 2, and sizes are params, so that models of like size share their kernels. */
 const capacity = (headDim: number): number => Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
 
@@ -79,9 +89,9 @@ function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
   const workgroup = 8;
   return {
     variant: 'direct',
-    body: withVec(width, body),
-    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: workgroup },
-    params: [a.heads, a.kvHeads, a.headDim / width],
+    body: withVec(width, `${softcapLib}\n${body}`),
+    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: workgroup, SOFTCAP: isCapped(a) },
+    params: [a.heads, a.kvHeads, a.headDim / width, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(rows * heads, workgroup),
   };
 }
@@ -103,9 +113,9 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, held: 32 | 64):
   if (workgroup > e.limits.maxComputeInvocationsPerWorkgroup || bytes > e.limits.maxComputeWorkgroupStorageSize) return null;
   return {
     variant: 'tiled',
-    body: withVec(width, `${slices}\n${body}`),
-    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software },
-    params: [per, a.heads],
+    body: withVec(width, `${slices}\n${softcapLib}\n${body}`),
+    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
+    params: [per, a.heads, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / rowsPerGroup) * heads, 1),
   };
 }
@@ -114,9 +124,9 @@ function splitLaunch(a: AttentionShape): Launch {
   const width = vecWidth(a.headDim);
   return {
     variant: 'split',
-    body: withVec(width, `${tree}\n${split}`),
-    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: 64 },
-    params: [a.heads, a.kvHeads, a.headDim / width],
+    body: withVec(width, `${tree}\n${softcapLib}\n${split}`),
+    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: 64, SOFTCAP: isCapped(a) },
+    params: [a.heads, a.kvHeads, a.headDim / width, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(rows * heads, 1),
   };
 }
@@ -133,12 +143,12 @@ function launch(e: Engine, l: Launch, name: string, label: string, heads: number
   };
 }
 
-/** out = softmax(q k^T / sqrt(D)) v and the log-sum-exp of the scores. */
+/** out = softmax(scale q k^T) v and the log-sum-exp of the scores. */
 export function attention(e: Engine, a: AttentionArgs): Op[] {
   const few = a.q.byteLength / 4 / (a.heads * a.headDim) <= FEW_QUERIES;
   const variant = chosenRowVariant(e, few ? 'attention.decode' : 'attention');
   const l = (variant === 'split' ? splitLaunch(a) : variant === 'tiled' ? tiledLaunch(e, a, tiled, 64) : null) ?? directLaunch(e, a, direct);
-  const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens) * a.heads * a.headDim;
+  const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse];
   return [launch(e, l, 'attention', `${a.label} attention`, a.heads, ['read', 'read', 'read', 'read', 'read', 'write', 'write'], tensors, flops)];
 }
@@ -148,10 +158,10 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
   const useTiles = chosenRowVariant(e, 'attentionBackward') === 'tiled';
   const launchOf = (directBody: string, tiledBody: string): Launch =>
     (useTiles ? tiledLaunch(e, a, tiledBody, 32) : null) ?? directLaunch(e, a, directBody);
-  const pairs = (tokens: number): number => tokens * typicalKeys(tokens) * a.heads * a.headDim;
+  const pairs = (tokens: number): number => tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   return [
     launch(
-      e, { ...directLaunch(e, a, deltaBody), constants: { WORKGROUP: 8 } }, 'attention_delta', `${a.label} attentionDelta`, a.heads,
+      e, { ...directLaunch(e, a, deltaBody), constants: { WORKGROUP: 8, SOFTCAP: false } }, 'attention_delta', `${a.label} attentionDelta`, a.heads,
       ['read', 'read', 'read', 'write'], [a.out, a.dOut, a.lse, a.lseDelta], (tokens) => 2 * tokens * a.heads * a.headDim,
     ),
     launch(

@@ -22,9 +22,11 @@ export interface RmsNormArgs {
   /** [R, cols], overwritten; another buffer than x. */
   out: Tensor;
   eps: number;
+  /** [R, cols], added to the normed rows; another buffer than out. */
+  add?: Tensor | undefined;
 }
 
-export interface RmsNormBackwardArgs extends Omit<RmsNormArgs, 'out'> {
+export interface RmsNormBackwardArgs extends Omit<RmsNormArgs, 'out' | 'add'> {
   dOut: Tensor;
   /** [R, cols] */
   dx: Tensor;
@@ -57,11 +59,11 @@ function rowOp(
   };
 }
 
-/** out = x * gain / sqrt(mean(x^2) + eps), row by row. */
-export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps }: RmsNormArgs): Op[] {
+/** out = [add +] x * gain / sqrt(mean(x^2) + eps), row by row. */
+export function rmsNorm(e: Engine, { label, rows, cols, x, gain, out, eps, add }: RmsNormArgs): Op[] {
   const shape = { label: `${label} rmsNorm`, rows, cols };
-  const params = [f32(eps), cols / vecWidth(cols)];
-  return [rowOp(e, shape, 'rms_norm', { row: forwardRow, group: forwardGroup }, ['read', 'read', 'write'], params, [x, gain, out])];
+  const params = [f32(eps), cols / vecWidth(cols), add ? 1 : 0];
+  return [rowOp(e, shape, 'rms_norm', { row: forwardRow, group: forwardGroup }, ['read', 'read', 'read', 'write'], params, [x, gain, add ?? x, out])];
 }
 
 /** dx (+)= the gradient for x, from x itself. */
