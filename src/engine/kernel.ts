@@ -4,9 +4,10 @@
  */
 import elementwise from '../../shaders/lib/grid.wgsl?raw';
 import packed from '../../shaders/lib/packed.wgsl?raw';
+import quantised from '../../shaders/lib/quantised.wgsl?raw';
 import step from '../../shaders/lib/step.wgsl?raw';
 import type { Engine } from './device.ts';
-import type { StorageType, Tensor } from './tensor.ts';
+import { isQuantised, type StorageType, type Tensor } from './tensor.ts';
 
 /** Sizes that change from batch to batch; kernels read the same values from the step uniform. */
 export interface StepDims {
@@ -81,11 +82,14 @@ export interface KernelSpec {
 const constant = (name: string, value: number | boolean): string =>
   typeof value === 'boolean' ? `const ${name}: bool = ${value};` : `const ${name}: u32 = ${value}u;`;
 
+const WEIGHT_TYPES: Record<StorageType, number> = { f32: 0, bf16: 1, f16: 2, int8: 3, nf4: 4 };
+
 /** The whole source: header, library snippets, body. */
 export function kernelSource(spec: KernelSpec): string {
   const header = Object.entries(spec.constants ?? {}).map(([k, v]) => constant(k, v));
-  if (spec.weight) header.push(`const WEIGHT_TYPE: u32 = ${{ f32: 0, bf16: 1, f16: 2 }[spec.weight]}u;`);
-  return [`// ${spec.name}`, ...(spec.subgroups ? ['enable subgroups;'] : []), ...header, step, elementwise, ...(spec.weight ? [packed] : []), spec.body].join('\n');
+  if (spec.weight) header.push(constant('WEIGHT_TYPE', WEIGHT_TYPES[spec.weight]));
+  const loader = spec.weight ? [isQuantised(spec.weight) ? quantised : packed] : [];
+  return [`// ${spec.name}`, ...(spec.subgroups ? ['enable subgroups;'] : []), ...header, step, elementwise, ...loader, spec.body].join('\n');
 }
 
 /** Pipeline and layout for a spec, compiled asynchronously once for each distinct source. */

@@ -2,9 +2,12 @@
  * Owns what a tensor is on the GPU: a labelled range of a buffer with a storage type. Refuses to know what it means.
  */
 import type { Engine } from './device.ts';
+import { BLOCK, BLOCK_WORDS, quantisedBytes, type QuantisedType } from './quantise.ts';
 
-/** Storage types. bf16 and f16 stay packed two in a u32 and are unpacked in the kernel. */
-export type StorageType = 'f32' | 'bf16' | 'f16';
+/** Storage types of checkpoints. bf16 and f16 stay packed two in a u32 and are unpacked in the kernel. */
+export type FloatStorage = 'f32' | 'bf16' | 'f16';
+/** The quantised ones are blocks of codes with their scales (quantise.ts), dequantised in the kernel. */
+export type StorageType = FloatStorage | QuantisedType;
 
 export interface Tensor {
   readonly label: string;
@@ -14,7 +17,7 @@ export interface Tensor {
   readonly byteLength: number;
 }
 
-/** A frozen matrix [rows, cols], stored as it came, cut by rows into parts that fit one binding. */
+/** A frozen matrix [rows, cols], stored as it came or quantised, cut by rows into parts that fit one binding. */
 export interface Weight {
   readonly label: string;
   readonly dtype: StorageType;
@@ -23,7 +26,10 @@ export interface Weight {
   readonly parts: { tensor: Tensor; rowStart: number; rows: number }[];
 }
 
-export const BYTES: Record<StorageType, number> = { f32: 4, bf16: 2, f16: 2 };
+const BYTES: Record<FloatStorage, number> = { f32: 4, bf16: 2, f16: 2 };
+export const isQuantised = (dtype: StorageType): dtype is QuantisedType => dtype === 'int8' || dtype === 'nf4';
+/** Bytes of n elements that begin a part. */
+export const storedBytes = (dtype: StorageType, elements: number): number => (isQuantised(dtype) ? quantisedBytes(dtype, elements) : elements * BYTES[dtype]);
 const STORAGE = 0x80 | 0x08 | 0x04; // STORAGE | COPY_DST | COPY_SRC; the globals may not exist when this module loads
 
 /** A zeroed tensor of n 4-byte elements in a buffer of its own. */
@@ -58,18 +64,28 @@ export async function readTensor(engine: Engine, tensor: Tensor, elements = tens
   }
 }
 
+const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b));
+
 /**
- * Allocates the parts of a [rows, cols] weight. Parts start at even rows, so packed parts start at a whole u32.
- * @param bytes optional reader of a byte range of the row-major source; streamed in pieces, never held whole.
+ * Rows of each part of a [rows, cols] weight whose bindings hold `maxBinding` bytes. Parts start at a whole u32, and quantised ones at a whole block.
  */
+export function partRows(dtype: StorageType, rows: number, cols: number, maxBinding: number): number {
+  if (storedBytes(dtype, rows * cols) <= maxBinding) return rows;
+  const [fit, step] = isQuantised(dtype)
+    ? [Math.floor((Math.floor(maxBinding / (4 * BLOCK_WORDS[dtype])) * BLOCK) / cols), BLOCK / greatestCommonDivisor(BLOCK, cols)]
+    : [Math.floor(maxBinding / (cols * BYTES[dtype])), 2];
+  const whole = fit - (fit % step);
+  if (whole === 0) throw new Error(`a binding of ${maxBinding} bytes does not hold ${step} rows of ${cols} elements in ${dtype}`);
+  return whole;
+}
+
+/** Allocates the parts of a [rows, cols] weight. */
 export function createWeight(engine: Engine, label: string, dtype: StorageType, rows: number, cols: number): Weight {
-  const rowBytes = cols * BYTES[dtype];
-  let rowsPerPart = Math.floor(engine.maxBinding / rowBytes);
-  if (rowsPerPart < rows) rowsPerPart -= rowsPerPart % 2;
+  const rowsPerPart = partRows(dtype, rows, cols, engine.maxBinding);
   const parts: Weight['parts'] = [];
   for (let rowStart = 0; rowStart < rows; rowStart += rowsPerPart) {
     const n = Math.min(rowsPerPart, rows - rowStart);
-    const byteLength = Math.ceil((n * rowBytes) / 4) * 4;
+    const byteLength = Math.ceil(storedBytes(dtype, n * cols) / 4) * 4;
     const partLabel = rows > rowsPerPart ? `${label} rows ${rowStart}..` : label;
     parts.push({
       rowStart,
@@ -81,14 +97,13 @@ export function createWeight(engine: Engine, label: string, dtype: StorageType, 
 }
 
 /**
- * Writes a run of source bytes into a weight.
- * @param byteStart offset from the start of the row-major source; a multiple of 4.
+ * Writes a run of stored bytes (blocks, where quantised) into a weight.
+ * @param byteStart offset from the start of the whole row-major matrix in this storage type; a multiple of 4
  */
 export function writeWeightBytes(engine: Engine, weight: Weight, byteStart: number, bytes: Uint8Array<ArrayBuffer>): void {
-  const rowBytes = weight.cols * BYTES[weight.dtype];
   for (const part of weight.parts) {
-    const partStart = part.rowStart * rowBytes;
-    const partEnd = partStart + part.rows * rowBytes;
+    const partStart = storedBytes(weight.dtype, part.rowStart * weight.cols);
+    const partEnd = partStart + storedBytes(weight.dtype, part.rows * weight.cols);
     const from = Math.max(byteStart, partStart);
     const to = Math.min(byteStart + bytes.byteLength, partEnd);
     if (from >= to) continue;

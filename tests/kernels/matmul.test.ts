@@ -6,7 +6,7 @@ import { availableVariants, SHAPE_CLASSES, VARIANTS, type MatmulVariant } from '
 import * as twin from '../reference/matmul.ts';
 import { normal, openKit, storable, type Kit } from './run.ts';
 
-const DTYPES: StorageType[] = ['f32', 'bf16', 'f16'];
+const DTYPES: StorageType[] = ['f32', 'bf16', 'f16', 'int8', 'nf4'];
 const SPARE_ROWS = 3;
 type Size = [M: number, N: number, K: number];
 /** With few and with many columns on either side, row lengths a multiple of 4 and not: one, prime and round. */
@@ -91,22 +91,23 @@ describe('matrix products', () => {
       });
 
       if (variant === 'row') return;
-      it('a weight in several parts gives what one part gives', async () => {
+      // Parts of a quantised weight begin at whole blocks: 32 rows of 22.
+      it.each([['bf16', [0, 46, 92, 138]], ['nf4', [0, 32, 64, 96, 128]]] as const)('a weight in several parts gives what one part gives, stored as %s', async (dtype, starts) => {
         useVariant(kit, variant);
         const [M, N, K] = [13, 154, 22];
-        const w = storable(normal(N * K, 2), 'bf16');
+        const w = storable(normal(N * K, 2), dtype);
         const x = normal(M * K, 1);
         const dy = normal(M * N, 3);
         const before = normal(M * K, 4);
-        const weight = kit.weight('w', 'bf16', N, K, w, 2048);
+        const weight = kit.weight('w', dtype, N, K, w, dtype === 'nf4' ? 512 : 2048);
         const y = kit.empty('y', M * N);
         const dx = kit.tensor('dx', before);
         const ops = [
           ...matmulNT(kit.engine, { label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: weight, y }),
           ...matmulNN(kit.engine, { label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: weight, dx, accumulate: true }),
         ];
-        expect(weight.parts.map((part) => part.rowStart)).toEqual([0, 46, 92, 138]);
-        expect(ops).toHaveLength(8);
+        expect(weight.parts.map((part) => part.rowStart)).toEqual(starts);
+        expect(ops).toHaveLength(2 * starts.length);
         await kit.run(ops, { tokens: M });
         expect(await kit.read(y)).toBeAllclose(twin.matmulNT(x, w, M, N, K), 'f32');
         expect(await kit.read(dx)).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { add: before }), 'f32');

@@ -9,7 +9,8 @@
 import { openEngine, type Engine, type EngineOptions } from '../../src/engine/device.ts';
 import type { Op } from '../../src/engine/kernel.ts';
 import { buildProgram, StepUniform, Submitter, type StepValues } from '../../src/engine/program.ts';
-import { createTensor, createWeight, readTensor, writeTensor, writeWeightBytes, type StorageType, type Tensor, type Weight } from '../../src/engine/tensor.ts';
+import { dequantise, quantise } from '../../src/engine/quantise.ts';
+import { createTensor, createWeight, isQuantised, readTensor, writeTensor, writeWeightBytes, type StorageType, type Tensor, type Weight } from '../../src/engine/tensor.ts';
 import { testGpu } from '../setup/gpu.ts';
 import '../setup/allclose.ts';
 
@@ -97,13 +98,20 @@ export function normal(n: number, seed: number, scale = 1): Float64Array {
   return Float64Array.from({ length: n }, () => Math.fround(scale * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())));
 }
 
-/** The values rounded to what `dtype` can hold. */
+/** The values rounded to what `dtype` can hold; of a quantised type, the whole matrix row by row. */
 export function storable(values: ArrayLike<number>, dtype: StorageType): Float64Array {
+  if (isQuantised(dtype)) return quantisedValues(Float32Array.from(values), dtype);
   return Float64Array.from(values, (v) => {
     if (dtype === 'f32') return Math.fround(v);
     if (dtype === 'bf16') return bf16ToNumber(numberToBf16(v));
     return roundToF16(v);
   });
+}
+
+/** A quantised matrix quantised again has other scales by an ulp at first. */
+function quantisedValues(values: Float32Array, dtype: 'int8' | 'nf4'): Float64Array {
+  const again = dequantise(quantise(values, dtype), dtype, values.length);
+  return again.every((v, i) => v === values[i]) ? Float64Array.from(again) : quantisedValues(again, dtype);
 }
 
 const scratch = new DataView(new ArrayBuffer(4));
@@ -144,6 +152,7 @@ function numberToF16(value: number): number {
 
 /** The values as the bytes of a checkpoint. */
 export function packValues(values: ArrayLike<number>, dtype: StorageType): Uint8Array<ArrayBuffer> {
+  if (isQuantised(dtype)) return new Uint8Array(quantise(Float32Array.from(values), dtype).buffer);
   if (dtype === 'f32') return new Uint8Array(Float32Array.from(values).buffer);
   return new Uint8Array(Uint16Array.from(values, dtype === 'bf16' ? numberToBf16 : numberToF16).buffer);
 }

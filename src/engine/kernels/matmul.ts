@@ -11,6 +11,7 @@ import sums from '../../../shaders/lib/sums.wgsl?raw';
 import tile from '../../../shaders/lib/tile.wgsl?raw';
 import weightBy4F32 from '../../../shaders/lib/weight_by4_f32.wgsl?raw';
 import weightBy4Packed from '../../../shaders/lib/weight_by4_packed.wgsl?raw';
+import weightBy4Quantised from '../../../shaders/lib/weight_by4_quantised.wgsl?raw';
 import weightOdd from '../../../shaders/lib/weight_odd.wgsl?raw';
 import nnDirect from '../../../shaders/matmul_nn.wgsl?raw';
 import nnSubgroup from '../../../shaders/matmul_nn_subgroup.wgsl?raw';
@@ -24,7 +25,7 @@ import tnSubgroup from '../../../shaders/matmul_tn_subgroup.wgsl?raw';
 import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, rowCount, rowParams, type KernelSpec, type Op, type Rows } from '../kernel.ts';
-import type { StorageType, Tensor, Weight } from '../tensor.ts';
+import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
 import { chosenVariant, FEW_ROWS, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
 
 type Grid = [number, number, number];
@@ -77,6 +78,7 @@ const spec = (name: string, variant: MatmulVariant, launch: Launch, rest: { libr
 /** Loaders of the weight: four elements at a time where rows are multiples of 4. */
 function weightLoader(dtype: StorageType, by4: boolean): { library: string[]; constants: Record<string, number>; weight?: StorageType } {
   if (!by4) return { library: [weightOdd], constants: {}, weight: dtype };
+  if (isQuantised(dtype)) return { library: [weightBy4Quantised], constants: {}, weight: dtype };
   if (dtype === 'f32') return { library: [weightBy4F32], constants: {} };
   return { library: [weightBy4Packed], constants: { WEIGHT_TYPE: dtype === 'bf16' ? 1 : 2 } };
 }
