@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
-import { contentSecurityPolicyPlugin } from './scripts/contentSecurityPolicy.ts';
+import { contentSecurityPolicyPlugin, hubEndpoint } from './scripts/contentSecurityPolicy.ts';
 
 const nonce = randomBytes(16).toString('base64url');
 const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -11,6 +11,7 @@ export default defineConfig(({ mode }) => ({
   // Relative addresses, so that the built folder works from any sub-path of any host.
   base: './',
   plugins: [react(), contentSecurityPolicyPlugin(nonce)],
+  define: { ETUDE_HUB_ENDPOINT: JSON.stringify(hubEndpoint()) },
   html: { cspNonce: nonce },
   worker: { format: 'es' },
   // The worker's dependencies are found before the page asks for them: one found late would reload the page.

@@ -5,8 +5,16 @@
  */
 import type { Plugin } from 'vite';
 
+const HUB = 'https://huggingface.co';
+
+/** The hub the page talks to: ETUDE_HUB_ENDPOINT at build time, for a mirror that speaks the hub's protocol, or the hub itself. */
+export const hubEndpoint = (): string => process.env.ETUDE_HUB_ENDPOINT?.replace(/\/+$/, '') || HUB;
+
 /** Hosts a person's own wish can reach: model files of the Hugging Face hub and what it redirects to. */
-export const HUB_HOSTS = ['https://huggingface.co', 'https://*.huggingface.co', 'https://*.hf.co'];
+export function hubHosts(endpoint = hubEndpoint()): string[] {
+  const hosts = [HUB, 'https://*.huggingface.co', 'https://*.hf.co'];
+  return endpoint === HUB ? hosts : [new URL(endpoint).origin, ...hosts];
+}
 
 /** `development` adds the one thing hot reloading needs: its own inline script, by nonce. */
 export function contentSecurityPolicy(nonce: string, development = false): string {
@@ -17,7 +25,7 @@ export function contentSecurityPolicy(nonce: string, development = false): strin
     'style-src': ["'self'", `'nonce-${nonce}'`],
     'img-src': ["'self'", 'data:', 'blob:'],
     'font-src': ["'self'"],
-    'connect-src': ["'self'", ...HUB_HOSTS],
+    'connect-src': ["'self'", ...hubHosts()],
     'base-uri': ["'none'"],
     'form-action': ["'none'"],
   };

@@ -1,14 +1,18 @@
 /** Which base model is chosen and loaded. */
 import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
+import { askToPersist, listCached } from './hub.ts';
 import type { ModelSource, ModelSummary, Progress } from './types.ts';
 import { failure, request } from './worker.ts';
 
 export interface ModelFolder { name: string; files: File[] }
+/** A model of the hub; without a revision, main. */
+export interface HubChoice { repo: string; revision?: string }
 
 interface ModelState {
-  choice: 'builtin' | 'folder';
+  choice: 'builtin' | 'folder' | 'hub';
   folder: ModelFolder | null;
+  hub: HubChoice | null;
   status: 'idle' | 'loading' | 'ready' | 'failed';
   summary: ModelSummary | null;
   progress: Progress | null;
@@ -17,7 +21,7 @@ interface ModelState {
 }
 
 export const useModel = create<ModelState>(() => ({
-  choice: 'builtin', folder: null, status: 'idle', summary: null, progress: null, startedAt: 0, error: null,
+  choice: 'builtin', folder: null, hub: null, status: 'idle', summary: null, progress: null, startedAt: 0, error: null,
 }));
 
 let loading: AbortController | null = null;
@@ -26,11 +30,21 @@ export const chooseModel = (choice: ModelState['choice']): void => useModel.setS
 
 export const setFolder = (folder: ModelFolder): void => useModel.setState({ choice: 'folder', folder, error: null });
 
-/** Loads what is chosen; a failed or cancelled load leaves the model that was there. */
+/** Chooses a model of the hub; nothing is asked for or downloaded before loadModel. */
+export const chooseHub = (hub: HubChoice): void => useModel.setState({ choice: 'hub', hub, error: null });
+
+function chosenSource(): ModelSource | null {
+  const { choice, folder, hub } = useModel.getState();
+  if (choice === 'builtin') return { kind: 'builtin' };
+  if (choice === 'hub') return hub && { kind: 'hub', ...hub };
+  return folder && { kind: 'folder', ...folder };
+}
+
+/** Loads what is chosen, downloading what is not cached of a model of the hub; a failed or cancelled load leaves the model that was there. */
 export async function loadModel(): Promise<void> {
-  const { choice, folder } = useModel.getState();
-  const source: ModelSource | null = choice === 'builtin' ? { kind: 'builtin' } : folder && { kind: 'folder', ...folder };
+  const source = chosenSource();
   if (!source) return;
+  if (source.kind === 'hub') void askToPersist();
   loading?.abort();
   const controller = new AbortController();
   loading = controller;
@@ -45,6 +59,8 @@ export async function loadModel(): Promise<void> {
     if (loading !== controller) return;
     const message = failure(error);
     useModel.setState((s) => ({ status: s.summary ? 'ready' : message ? 'failed' : 'idle', progress: null, error: message }));
+  } finally {
+    if (source.kind === 'hub') void listCached();
   }
 }
 

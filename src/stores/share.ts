@@ -3,6 +3,7 @@ import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
 import { decodeShare, hasShare, shareLink } from '../config/shareUrl.ts';
+import { chooseHub } from './model.ts';
 import { setRecipe } from './recipe.ts';
 import { goTo, openDialog } from './session.ts';
 
@@ -37,6 +38,9 @@ export function takeIncoming(): void {
   const { incoming } = useShare.getState();
   if (!incoming) return;
   setRecipe(incoming.recipe);
+  const { source, name, revision } = incoming.recipe.model;
+  // Chosen, not loaded: a link never downloads by itself.
+  if (source === 'hub') chooseHub({ repo: name, ...(revision === undefined ? {} : { revision }) });
   forgetLink();
   goTo('recipe');
 }

@@ -6,6 +6,7 @@ import { listDatasets, useData } from './data.ts';
 import { adaptRecipe } from './defaults.ts';
 import { deviceFailed, openDevice, refreshStorage } from './device.ts';
 import { clearExport } from './exporting.ts';
+import { listCached, restoreHubToken } from './hub.ts';
 import { modelLost, modelUnloaded, useModel } from './model.ts';
 import { clearPlan, requestPlan } from './plan.ts';
 import { useRecipe } from './recipe.ts';
@@ -22,6 +23,12 @@ function lost(message: UserMessage): void {
   clearPlan();
   if (runIsLive(useRun.getState())) runFailed(message);
   void refreshRuns();
+}
+
+/** A new worker knows no token; one that was not to be remembered is asked for again. */
+function crashed(message: UserMessage): void {
+  lost(message);
+  void restoreHubToken();
 }
 
 function handleEvent(event: WorkerEvent): void {
@@ -96,10 +103,12 @@ function watch(): void {
 export function connect(client: WorkerClient): void {
   setClient(client);
   client.onEvent(handleEvent);
-  client.onCrash(lost);
+  client.onCrash(crashed);
   watch();
   void openDevice();
   void listDatasets();
   void refreshRuns();
   void refreshStorage();
+  void restoreHubToken();
+  void listCached();
 }

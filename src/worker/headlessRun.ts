@@ -4,6 +4,7 @@
  */
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
+import type { BenchOptions, BenchResult } from './bench/runBench.ts';
 import type { CaseResult } from './conformance/runCase.ts';
 import type { DataReport, DatasetSummary } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
@@ -14,9 +15,11 @@ import type { RequestContext, SessionEnvironment } from './session/environment.t
 import { Session } from './session/session.ts';
 
 export interface NamedFiles { name: string; files: ReadonlyMap<string, ByteSource> }
+/** With a commit where the files come from the hub. */
+export interface ModelFiles extends NamedFiles { revision?: string }
 
 export interface HeadlessJob {
-  model: 'builtin' | NamedFiles;
+  model: 'builtin' | ModelFiles;
   /** A Blob that lies on disk is streamed, not read whole. */
   data: 'builtin' | { name: string; blob: Blob };
   /** PEFT adapter to start from. */
@@ -46,7 +49,7 @@ export interface HeadlessOutcome {
 /** A HeadlessJob as it crosses into the page: files as addresses of the local server that started it. */
 export interface FileAddress { name: string; size: number; url: string }
 export interface PageJob {
-  model: 'builtin' | { name: string; files: FileAddress[] };
+  model: 'builtin' | { name: string; revision?: string; files: FileAddress[] };
   data: 'builtin' | FileAddress;
   adapter: { name: string; files: FileAddress[] } | null;
   recipe: Recipe;
@@ -55,6 +58,10 @@ export interface PageJob {
 /** A golden case as it crosses into the page, and its result. */
 export interface PageCase { name: string; files: FileAddress[]; adapter: FileAddress[] }
 export type PageCaseOutcome = { ok: true; result: CaseResult; device: string } | { ok: false; error: UserMessage };
+
+/** One benchmark as it crosses into the page. */
+export interface PageBench { shape: string; variants: Record<string, string>; optionsFor: { gpu: BenchOptions; software: BenchOptions } }
+export type PageBenchOutcome = { ok: true; result: BenchResult } | { ok: false; error: UserMessage };
 
 /** What the page answers; bytes of files travel apart. */
 export type PageOutcome = { ok: true; outcome: Omit<HeadlessOutcome, 'files'> } | { ok: false; error: UserMessage };
@@ -75,8 +82,8 @@ export async function runHeadless(environment: HeadlessEnvironment, job: Headles
     onEvent({
       type: 'headless.model',
       model: model === 'builtin'
-        ? await session.loadFolder('builtin', () => openBuiltinModel(environment.loadBuiltin), context)
-        : await session.loadFolder('folder', () => openModelFolder(model.name, model.files), context),
+        ? await session.loadFolder({ source: 'builtin', revision: null }, () => openBuiltinModel(environment.loadBuiltin), context)
+        : await session.loadFolder({ source: model.revision === undefined ? 'folder' : 'hub', revision: model.revision ?? null }, () => openModelFolder(model.name, model.files), context),
     });
     const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context);
     const report = await session.report(dataset.id, recipe.data.template, recipe.data.maxLength, context);

@@ -29,11 +29,19 @@ export interface DeviceInfo {
 export type ModelSource =
   | { kind: 'builtin' }
   /** Files of one model folder, dropped or picked; read by slices, never copied whole. */
-  | { kind: 'folder'; name: string; files: File[] };
+  | { kind: 'folder'; name: string; files: File[] }
+  /**
+   * A repository of the hub, 'org/name'. `revision` is a branch, tag or commit; without it, main. What is cached is used
+   * without a request; the rest is downloaded first (progress in bytes, Cancel keeps what has arrived).
+   */
+  | { kind: 'hub'; repo: string; revision?: string };
 
 export interface ModelSummary {
   source: 'builtin' | 'folder' | 'hub';
+  /** 'org/name' for a model of the hub. */
   name: string;
+  /** Commit of a model of the hub, else null. */
+  revision: string | null;
   architecture: string;
   parameters: number;
   /** Bytes of weights on the GPU. */
@@ -147,11 +155,73 @@ export interface ExportResult {
   ok: boolean;
 }
 
+/** A model the hub's search found. */
+export interface HubModel {
+  repo: string;
+  downloads: number;
+  likes: number;
+  /** A token of someone who accepted its terms is needed. */
+  gated: boolean;
+  /** As the hub names it, e.g. 'apache-2.0'; null where it does not say. */
+  licence: string | null;
+  parameters: number | null;
+  architecture: string | null;
+  /** Its architecture is one that Etude computes, and its weights are safetensors. */
+  supported: boolean;
+  /** Why not, in a sentence. */
+  reason: string | null;
+}
+
+export interface HubFile { path: string; bytes: number; cachedBytes: number }
+
+/** What is known of a model before it is downloaded. */
+export interface HubInspection {
+  repo: string;
+  /** What was asked for ('main' without), and the commit it is now. */
+  revision: string;
+  commit: string;
+  licence: string | null;
+  gated: boolean;
+  /** The files that will be downloaded. */
+  files: HubFile[];
+  totalBytes: number;
+  cachedBytes: number;
+  architecture: string | null;
+  parameters: number | null;
+  hasTokenizer: boolean;
+  /** null where it cannot be known without access. */
+  hasChatTemplate: boolean | null;
+  /** Bytes on the GPU: weights as stored, and training at batch 1 x 512 with the default adapter; null without a readable config. */
+  memory: { weights: number; training: number } | null;
+  /** Why it cannot be loaded as things are: gated, unknown architecture, missing file, too little room. */
+  problem: UserMessage | null;
+}
+
+export interface CachedModel {
+  repo: string;
+  commit: string;
+  /** Branches and tags under which it was asked for. */
+  revisions: string[];
+  bytes: number;
+  totalBytes: number;
+  /** Every file is there and checked: loads without a request. */
+  complete: boolean;
+  /** Milliseconds since 1970. */
+  lastUsedAt: number;
+}
+
 /** Every request: its arguments and its result. */
 export interface Requests {
   'device.open': { args: { measure?: boolean }; result: DeviceInfo };
   'model.load': { args: { source: ModelSource }; result: ModelSummary };
   'model.unload': { args: Record<string, never>; result: null };
+  /** Text models by downloads; those that cannot be run are there with the reason. */
+  'hub.search': { args: { query: string; limit: number }; result: HubModel[] };
+  'hub.inspect': { args: { repo: string; revision?: string }; result: HubInspection };
+  /** Kept in memory until the worker ends; sent to the hub's own host alone. */
+  'hub.setToken': { args: { token: string | null }; result: null };
+  'cache.list': { args: Record<string, never>; result: CachedModel[] };
+  'cache.delete': { args: { repo: string; commit: string }; result: null };
   'data.import': { args: { source: DataSource }; result: DatasetSummary };
   'data.list': { args: Record<string, never>; result: DatasetSummary[] };
   'data.delete': { args: { datasetId: string }; result: null };

@@ -2,6 +2,8 @@
 /** The worker's entry: messages in, the session's answers and events out. */
 import { toUserMessage } from '../config/errors.ts';
 import { builtinFromSite } from '../hub/builtin.ts';
+import { HubModels } from '../hub/hubModels.ts';
+import { OpfsDisk } from '../hub/opfsDisk.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { Session } from './session/session.ts';
 
@@ -15,6 +17,7 @@ const session = new Session({
   gpu: (navigator as Navigator & { gpu?: GPU }).gpu,
   loadBuiltin: builtinFromSite(new URL('builtin/', pageUrl).href),
   emit: (event) => send({ kind: 'event', event }),
+  hub: new HubModels({ endpoint: ETUDE_HUB_ENDPOINT, disk: OpfsDisk.of(navigator) }),
   storage: navigator.storage,
   locks: navigator.locks,
   pageUrl,

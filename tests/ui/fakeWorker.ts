@@ -3,9 +3,10 @@
  * Lives here only: nothing in src/ or in the build knows it. It has no engine and no tokenizer, and claims none.
  */
 import type { UserMessage } from '../../src/config/errors.ts';
+import { needsToken } from '../../src/hub/messages.ts';
 import type { WorkerLike } from '../../src/worker/client.ts';
 import type {
-  DatasetSummary, DataReport, DeviceInfo, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
+  CachedModel, DatasetSummary, DataReport, DeviceInfo, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
 } from '../../src/worker/protocol.ts';
 import { fakeLoss, fakeRun } from './fakeRuns.ts';
 
@@ -34,9 +35,12 @@ const DEVICE: DeviceInfo = {
 };
 
 const MODEL: ModelSummary = {
-  source: 'builtin', name: 'builtin', architecture: 'LlamaForCausalLM', parameters: 1_049_728, weightBytes: 2_099_456, dtype: 'f16',
+  source: 'builtin', revision: null, name: 'builtin', architecture: 'LlamaForCausalLM', parameters: 1_049_728, weightBytes: 2_099_456, dtype: 'f16',
   tiedEmbeddings: true, hiddenSize: 128, numHiddenLayers: 4, vocabSize: 2048, maxPositionEmbeddings: 256, hasChatTemplate: true, knownTemplates: ['chatml'],
 };
+
+const FAKE_COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const HUB_BYTES = 269_060_552;
 
 const PAIRS = [
   ['Name three decomposers in a forest ecosystem', '1. Fungi\n2. Bacteria\n3. Earthworms\n\nThese organisms play an essential role in breaking down dead plant and animal matter, releasing nutrients back into the soil for other organisms to use.'],
@@ -163,6 +167,9 @@ export class FakeWorker implements WorkerLike {
     return run;
   }
 
+  #cached: CachedModel[] = [];
+  #token: string | null = null;
+
   readonly #run = (id: string): RunDetail => this.#runs.find((r) => r.id === id)!;
 
   readonly #handlers: { [N in RequestName]: (args: Requests[N]['args'], id: number) => Promise<Requests[N]['result']> | Requests[N]['result'] } = {
@@ -177,9 +184,29 @@ export class FakeWorker implements WorkerLike {
         await this.wait(this.#o.delay ?? 10);
         this.emit({ type: 'progress', requestId: id, label: '', done: (i * MODEL.weightBytes) / 4, total: MODEL.weightBytes, unit: 'bytes' });
       }
+      if (source.kind === 'hub') {
+        this.#cached = [{ repo: source.repo, commit: FAKE_COMMIT, revisions: ['main'], bytes: HUB_BYTES, totalBytes: HUB_BYTES, complete: true, lastUsedAt: Date.now() }];
+        return { ...MODEL, source: 'hub', name: source.repo, revision: FAKE_COMMIT };
+      }
       return source.kind === 'builtin' ? MODEL : { ...MODEL, source: 'folder', name: source.name };
     },
     'model.unload': () => null,
+    'hub.search': ({ query, limit }) => [
+      { repo: `someone/${query || 'model'}-135M`, downloads: 1_200_000, likes: 410, gated: false, licence: 'apache-2.0', parameters: 134_515_008, architecture: 'LlamaForCausalLM', supported: true, reason: null },
+      { repo: `someone/${query || 'model'}-gated`, downloads: 90_000, likes: 22, gated: true, licence: 'llama3.2', parameters: 1_235_814_400, architecture: 'LlamaForCausalLM', supported: true, reason: null },
+      { repo: `someone/${query || 'model'}-gguf`, downloads: 4000, likes: 3, gated: false, licence: null, parameters: null, architecture: null, supported: false, reason: 'Its weights are not in safetensors.' },
+    ].slice(0, limit),
+    'hub.inspect': ({ repo, revision }) => ({
+      repo, revision: revision ?? 'main', commit: FAKE_COMMIT, licence: 'apache-2.0', gated: repo.endsWith('gated'),
+      files: [{ path: 'config.json', bytes: 700, cachedBytes: 0 }, { path: 'model.safetensors', bytes: HUB_BYTES - 700, cachedBytes: 0 }],
+      totalBytes: HUB_BYTES, cachedBytes: this.#cached.some((c) => c.repo === repo) ? HUB_BYTES : 0,
+      architecture: 'LlamaForCausalLM', parameters: 134_515_008, hasTokenizer: true, hasChatTemplate: true,
+      memory: { weights: HUB_BYTES, training: 2 * HUB_BYTES },
+      problem: repo.endsWith('gated') && this.#token === null ? needsToken(repo) : null,
+    }),
+    'hub.setToken': ({ token }) => { this.#token = token; return null; },
+    'cache.list': () => this.#cached,
+    'cache.delete': ({ repo }) => { this.#cached = this.#cached.filter((c) => c.repo !== repo); return null; },
     'data.import': async ({ source }, id) => {
       const rows = source.kind === 'builtin' ? 480 : this.#o.rows ?? 999;
       for (let i = 1; i <= 4; i++) {

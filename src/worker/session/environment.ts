@@ -1,11 +1,14 @@
 /** Owns what a session needs from outside: the same in a worker, in a page without a worker and in Node. */
 import type { BuiltinLoader } from '../../hub/builtin.ts';
+import type { HubModels } from '../../hub/hubModels.ts';
 import type { WorkerEvent } from '../protocol.ts';
 
 export interface SessionEnvironment {
   /** Undefined where there is no WebGPU. */
   gpu: GPU | undefined;
   loadBuiltin: BuiltinLoader;
+  /** The hub and what is cached of it; undefined where neither is wanted. */
+  hub?: HubModels;
   emit: (event: WorkerEvent) => void;
   /** navigator.storage, where there is one. */
   storage?: { estimate(): Promise<StorageEstimate>; persisted(): Promise<boolean> };

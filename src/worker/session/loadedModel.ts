@@ -30,13 +30,13 @@ export class LoadedModel {
     this.gpu = gpu;
   }
 
-  static async load(engine: Engine, source: ModelSummary['source'], folder: ModelFolder, options: LoadOptions): Promise<LoadedModel> {
+  static async load(engine: Engine, origin: Pick<ModelSummary, 'source' | 'revision'>, folder: ModelFolder, options: LoadOptions): Promise<LoadedModel> {
     const config = parseModelConfig(folder.config, folder.generationConfig ?? undefined);
     const tokenizer = loadTokenizer(folder.tokenizerJson, folder.tokenizerConfig, folder.chatTemplate);
     const weights = await loadWeights(engine, config, folder.tensors, options);
     const summary: ModelSummary = {
-      source,
-      name: source === 'builtin' ? 'builtin' : folder.name,
+      ...origin,
+      name: origin.source === 'builtin' ? 'builtin' : folder.name,
       architecture: config.architecture,
       parameters: weights.parameters,
       weightBytes: weights.bytes,

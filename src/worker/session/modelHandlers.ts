@@ -6,21 +6,34 @@ import { openAdapterFolder } from '../../hub/adapterFolder.ts';
 import { openBuiltinModel } from '../../hub/builtin.ts';
 import { sourcesFromFiles } from '../../hub/droppedFiles.ts';
 import { openModelFolder, type ModelFolder } from '../../hub/modelFolder.ts';
-import type { ModelSummary } from '../protocol.ts';
+import type { ModelSource, ModelSummary } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import { buildExport, type BuiltExport } from './exporting.ts';
 import type { HandlersOf } from './handlers.ts';
+import { fetchModel } from './hubHandlers.ts';
 import { LoadedModel } from './loadedModel.ts';
 import { refuse } from './refuse.ts';
 import type { SessionState } from './state.ts';
 import { adapterFrom } from './training.ts';
 
+/** Where a model comes from, as its summary says. */
+export type ModelOrigin = Pick<ModelSummary, 'source' | 'revision'>;
+export interface OpenedModel { origin: ModelOrigin; folder: ModelFolder }
+
+/** Opens what a request names; a model of the hub is downloaded as far as it is not cached. */
+async function openSource(state: SessionState, source: ModelSource, context: RequestContext): Promise<OpenedModel> {
+  if (source.kind === 'builtin') return { origin: { source: 'builtin', revision: null }, folder: await openBuiltinModel(state.environment.loadBuiltin) };
+  if (source.kind === 'folder') return { origin: { source: 'folder', revision: null }, folder: await openModelFolder(source.name, sourcesFromFiles(source.files)) };
+  const { repo, commit, files } = await fetchModel(state, source, context);
+  return { origin: { source: 'hub', revision: commit }, folder: await openModelFolder(repo, files) };
+}
+
 /** Loads a model in place of the one that is there. */
-export async function loadFolder(state: SessionState, source: ModelSummary['source'], open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
+export async function loadModel(state: SessionState, open: () => Promise<OpenedModel>, context: RequestContext): Promise<ModelSummary> {
   if (state.busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
   const engine = await state.engine();
-  const folder = await open();
-  const load = (): Promise<LoadedModel> => LoadedModel.load(engine, source, folder, {
+  const { origin, folder } = await open();
+  const load = (): Promise<LoadedModel> => LoadedModel.load(engine, origin, folder, {
     signal: context.signal,
     onProgress: (done, total) => context.progress('Weights to the GPU', done, total, 'bytes'),
   });
@@ -60,12 +73,7 @@ export async function exportTuned(state: SessionState): Promise<BuiltExport> {
 }
 
 export const modelHandlers = (state: SessionState): HandlersOf<'model' | 'adapter' | 'export'> => ({
-  'model.load': ({ source }, context) => {
-    const open = source.kind === 'builtin'
-      ? () => openBuiltinModel(state.environment.loadBuiltin)
-      : () => openModelFolder(source.name, sourcesFromFiles(source.files));
-    return loadFolder(state, source.kind === 'builtin' ? 'builtin' : 'folder', open, context);
-  },
+  'model.load': ({ source }, context) => loadModel(state, () => openSource(state, source, context), context),
   'model.unload': async () => (await state.unload(), null),
   'adapter.import': async ({ name, files }) => {
     const { config } = await importAdapter(state, name, sourcesFromFiles(files));

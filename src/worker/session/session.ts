@@ -12,7 +12,8 @@ import { dataHandlers, importBlob, importBuiltinData, report } from './dataHandl
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import type { BuiltExport } from './exporting.ts';
 import type { Handlers } from './handlers.ts';
-import { exportTuned, importAdapter, loadFolder, modelHandlers } from './modelHandlers.ts';
+import { hubHandlers } from './hubHandlers.ts';
+import { exportTuned, importAdapter, loadModel, modelHandlers, type ModelOrigin } from './modelHandlers.ts';
 import { refuse } from './refuse.ts';
 import { runHandlers } from './runHandlers.ts';
 import { SessionState } from './state.ts';
@@ -33,6 +34,7 @@ export class Session {
       ...dataHandlers(state),
       ...runHandlers(state),
       ...chatHandlers(state),
+      ...hubHandlers(state),
       'storage.info': async () => {
         const { usage = 0, quota = 0 } = (await environment.storage?.estimate()) ?? {};
         return { usage, quota, persisted: (await environment.storage?.persisted()) ?? false };
@@ -49,8 +51,8 @@ export class Session {
   }
 
   /** Loads a model from files, for callers without a page. */
-  loadFolder(source: ModelSummary['source'], open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
-    return loadFolder(this.#state, source, open, context);
+  loadFolder(origin: ModelOrigin, open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
+    return loadModel(this.#state, async () => ({ origin, folder: await open() }), context);
   }
 
   importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
