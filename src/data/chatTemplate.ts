@@ -25,7 +25,7 @@ export class ChatTemplate {
     } catch (error) {
       throw new EtudeError({
         code: 'template.syntax',
-        what: `The model's chat template could not be read: ${error instanceof Error ? error.message : String(error)}.`,
+        what: `The model's chat template could not be read: ${inWords(error)}.`,
         expected: 'a Jinja template as Hugging Face transformers takes it',
         likelyCause: 'The template is damaged, or uses something the JavaScript Jinja does not know.',
         nextStep: 'Choose ChatML, Llama-3 or Alpaca as the template.',
@@ -48,3 +48,6 @@ export class ChatTemplate {
     }
   }
 }
+
+/** The parser trips over a text that ends too early instead of saying so. */
+const inWords = (error: unknown): string => (error instanceof TypeError || !(error instanceof Error) ? 'it is no whole Jinja text' : error.message);

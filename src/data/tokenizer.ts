@@ -11,6 +11,7 @@ import { align, sourceSpan, type AlignedText, type NormalizerConfig } from './al
 import { ChatTemplate } from './chatTemplate.ts';
 import { StreamDecoder } from './streamDecoder.ts';
 import { OffsetsError, placeByteTokens, placeCharTokens } from './tokenOffsets.ts';
+import { checkMerges } from './tokenizerChecks.ts';
 import { byteCharacters, bytesOfToken, readTokenizerFiles, type TokenizerFiles } from './tokenizerFiles.ts';
 import type { Message } from './types.ts';
 
@@ -55,6 +56,8 @@ export class Tokenizer {
   constructor(files: TokenizerFiles) {
     const { json, config, addedTokens, byteLevel, plainPieces } = files;
     this.#pipeline = new Pipeline(json, config);
+    const { model } = this.#pipeline;
+    checkMerges((json.model as { merges?: unknown }).merges, (token) => model!.tokens_to_ids.has(token));
     this.#normalizer = json.normalizer;
     this.#byteLevel = byteLevel;
     this.#plainPieces = plainPieces;

@@ -2,9 +2,9 @@
  * Owns the reading of tokenizer.json and tokenizer_config.json into what Tokenizer needs, with the corrections
  * that make @huggingface/tokenizers agree with the Rust library. Refuses to know how text is encoded.
  */
-import { EtudeError } from '../config/errors.ts';
 import type { AddedToken } from './addedTokens.ts';
 import type { NormalizerConfig } from './alignment.ts';
+import { checkTokenizerJson, isObject, refuseTokenizer } from './tokenizerChecks.ts';
 
 export interface TokenizerFiles {
   json: TokenizerJson;
@@ -37,29 +37,16 @@ interface TokenizerJson {
 
 const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const;
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function refuse(what: string): never {
-  throw new EtudeError({
-    code: 'model.tokenizer',
-    what,
-    expected: "tokenizer.json and tokenizer_config.json of a Hugging Face 'fast' tokenizer",
-    likelyCause: 'The file is damaged, or it is not the tokenizer of this model.',
-    nextStep: "Take both files from the model's page again.",
-  });
-}
-
 export function readTokenizerFiles(tokenizerJson: unknown, tokenizerConfig: unknown, chatTemplate?: string | null): TokenizerFiles {
-  if (!isObject(tokenizerJson)) refuse('tokenizer.json is not a JSON object.');
-  if (!isObject(tokenizerJson['model']) || !isObject(tokenizerJson['model']['vocab'])) refuse('tokenizer.json holds no model with a vocabulary.');
-  const config = isObject(tokenizerConfig) ? tokenizerConfig : refuse('tokenizer_config.json is not a JSON object.');
+  checkTokenizerJson(tokenizerJson);
+  const config = isObject(tokenizerConfig) ? tokenizerConfig : refuseTokenizer('tokenizer_config.json is not a JSON object.');
   const written = splitLikeRust(tokenizerJson['pre_tokenizer'] as PartConfig | null ?? null);
   const pretokenizer = withoutByteLevel(written);
   const json = {
     decoder: null, post_processor: null, ...tokenizerJson,
     normalizer: tokenizerJson['normalizer'] ?? null,
     pre_tokenizer: pretokenizer,
-    added_tokens: allAddedTokens(tokenizerJson as TokenizerJson, config),
+    added_tokens: allAddedTokens(tokenizerJson as unknown as TokenizerJson, config),
   } as unknown as TokenizerJson;
 
   const specialTokens: Record<string, string> = {};

@@ -4,6 +4,7 @@
  * (except one fetched from the studio's own site, which is small and is kept).
  */
 import { EtudeError } from '../config/errors.ts';
+import { findDuplicateKey, isTooDeep } from './jsonKeys.ts';
 
 export interface ByteSource {
   name: string;
@@ -123,8 +124,20 @@ const fetchFailed = (name: string, detail: string, cause?: unknown): EtudeError 
     nextStep: 'Reload the page; if that fails too, check that the host serves the whole built folder.',
   }, { cause });
 
-/** The whole source as text, for the small JSON files of a model folder. Broken UTF-8 is refused. */
-export async function readText(source: ByteSource): Promise<string> {
+/** Far above any published config or index; what is larger is something else under this name. */
+const MAX_TEXT_BYTES = 32 * 1024 * 1024;
+
+/** The whole source as text, for the small JSON files of a model folder. More than `maxBytes` and broken UTF-8 are refused. */
+export async function readText(source: ByteSource, maxBytes = MAX_TEXT_BYTES): Promise<string> {
+  if (source.size > maxBytes) {
+    throw new EtudeError({
+      code: 'file.tooLarge',
+      what: `${source.name} has ${source.size} bytes.`,
+      expected: `At most ${maxBytes} bytes.`,
+      likelyCause: 'The file is something else under this name.',
+      nextStep: `Replace ${source.name} with the original.`,
+    });
+  }
   const bytes = await source.read(0, source.size);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -139,13 +152,24 @@ export async function readText(source: ByteSource): Promise<string> {
   }
 }
 
-/** The whole source as JSON. Errors name the file and what the parser said. */
-export async function readJson(source: ByteSource): Promise<unknown> {
-  return parseJson(await readText(source), source.name);
+/** The whole source as JSON. Errors name the file and what the parser said; a key that occurs twice in one object is refused. */
+export async function readJson(source: ByteSource, maxBytes = MAX_TEXT_BYTES): Promise<unknown> {
+  const text = await readText(source, maxBytes);
+  const value = parseJson(text, source.name);
+  const twice = findDuplicateKey(text);
+  if (twice === null) return value;
+  throw new EtudeError({
+    code: 'file.keyTwice',
+    what: `${source.name} gives ${JSON.stringify(twice.slice(0, 120))} twice in one object.`,
+    expected: 'Each name once.',
+    likelyCause: 'The file was edited by hand or put together from two files; readers would differ in which value they take.',
+    nextStep: `Replace ${source.name} with the original.`,
+  });
 }
 
 export function parseJson(text: string, name: string): unknown {
   try {
+    if (isTooDeep(text)) throw new SyntaxError('lists or objects nest more than 64 deep');
     return JSON.parse(text);
   } catch (cause) {
     throw new EtudeError({

@@ -1,7 +1,23 @@
 /**
- * Owns one question JSON.parse does not answer: does an object name the same key twice?
- * (JSON.parse keeps the last, so a file could say one thing to us and another to a different reader.)
+ * Owns two questions JSON.parse does not answer. Does an object name the same key twice? (JSON.parse keeps the last, so a
+ * file could say one thing to us and another to a different reader.) Does it nest deeper than anything real, so that
+ * parsing takes seconds a megabyte and whoever walks the result runs out of stack?
  */
+/** No config, index, header or tokenizer nests half as deep. */
+const MAX_DEPTH = 64;
+
+/** True as soon as brackets outside of strings nest deeper than 64. Takes any text. */
+export function isTooDeep(json: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < json.length; i++) {
+    const c = json.charCodeAt(i);
+    if (c === 0x22) i = endOfString(json, i);
+    else if (c === 0x7b || c === 0x5b) depth++;
+    else if (c === 0x7d || c === 0x5d) depth--;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}
 
 /** The first key that occurs twice in one object of `json`, or null. `json` must be valid JSON. */
 export function findDuplicateKey(json: string): string | null {

@@ -6,7 +6,7 @@
 import { EtudeError } from '../config/errors.ts';
 import type { ByteSource } from './byteSource.ts';
 import { isFloatDtype, widenToF32 } from './halfFloats.ts';
-import { findDuplicateKey } from './jsonKeys.ts';
+import { findDuplicateKey, isTooDeep } from './jsonKeys.ts';
 
 /** Bytes of one element, in the library's own order of types, which decides the order of tensors in a file. */
 const DTYPE_BYTES = {
@@ -32,8 +32,8 @@ export interface SafetensorsFile {
   tensors: Map<string, TensorEntry>;
 }
 
-/** The library refuses larger headers too. */
-const MAX_HEADER_BYTES = 100_000_000;
+/** A hundred times the header of a 3B model. The library's own bound, 100 MB, would let a small file take gigabytes once parsed. */
+const MAX_HEADER_BYTES = 4_000_000;
 
 const damaged = (source: ByteSource, code: string, detail: string): EtudeError =>
   new EtudeError({
@@ -49,7 +49,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   if (source.size < 8) throw damaged(source, 'truncated', `it has ${source.size} bytes; the header's length alone takes 8.`);
   const prefix = await source.read(0, 8);
   const headerBytes = new DataView(prefix.buffer).getBigUint64(0, true);
-  if (headerBytes > BigInt(MAX_HEADER_BYTES)) throw damaged(source, 'header', `its first 8 bytes claim a header of ${headerBytes} bytes.`);
+  if (headerBytes > BigInt(MAX_HEADER_BYTES)) throw damaged(source, 'header', `its first 8 bytes claim a header of ${headerBytes} bytes; at most ${MAX_HEADER_BYTES} are read.`);
   const dataStart = 8 + Number(headerBytes);
   if (dataStart > source.size) {
     throw damaged(source, 'truncated', `its header should be ${headerBytes} bytes long, but the whole file has ${source.size}.`);
@@ -68,6 +68,7 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): Record<string, unkn
   let header: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    if (isTooDeep(text)) throw new SyntaxError('lists or objects nest more than 64 deep');
     header = JSON.parse(text);
   } catch (cause) {
     throw damaged(source, 'header', `its header is not JSON (${cause instanceof Error ? cause.message : String(cause)}).`);
@@ -91,7 +92,7 @@ function parseEntry(source: ByteSource, name: string, value: unknown, dataStart:
   if (!isObject(value)) throw bad('has no description');
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw bad(`has the unknown type ${quote(String(dtype))}; known are ${DTYPES.join(', ')}`);
+    throw bad(`has the unknown type ${typeof dtype === 'string' ? quote(dtype) : dtype === undefined ? 'none' : quote(JSON.stringify(dtype))}; known are ${DTYPES.join(', ')}`);
   }
   if (!isListOfCounts(shape)) throw bad('has a shape that is not a list of whole numbers');
   if (!isListOfCounts(offsets) || offsets.length !== 2) throw bad('has no pair of byte offsets');

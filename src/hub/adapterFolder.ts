@@ -1,6 +1,6 @@
 /** Owns where an adapter's two files are found: in a folder, or in a zip such as Etude writes. */
 import { EtudeError } from '../config/errors.ts';
-import { parseJson, readText, sourceFromBytes, type ByteSource } from '../formats/byteSource.ts';
+import { readJson, sourceFromBytes, type ByteSource } from '../formats/byteSource.ts';
 import { readPeftAdapter, type AdapterState, type LoraModules } from '../formats/peftAdapter.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { unzipFiles } from '../formats/zip.ts';
@@ -15,8 +15,7 @@ export async function openAdapterFolder(name: string, files: ReadonlyMap<string,
   if (!config && zip) return openAdapterFolder(name, await unpack(zip), modules);
   const weights = find(files, WEIGHTS);
   if (!config || !weights) throw missing(name, files, config ? WEIGHTS : CONFIG);
-  const configJson = parseJson(await readText(config), CONFIG);
-  return readPeftAdapter(configJson, await openSafetensors(weights), modules);
+  return readPeftAdapter(await readJson(config), await openSafetensors(weights), modules);
 }
 
 async function unpack(zip: ByteSource): Promise<Map<string, ByteSource>> {

@@ -31,6 +31,8 @@ const CONFIG = 'config.json';
 const TOKENIZER = 'tokenizer.json';
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
+/** The largest published ones, of 262,144 tokens, have 33 MB. */
+const MAX_TOKENIZER_BYTES = 128 * 1024 * 1024;
 
 /** `files` by path or bare name; a folder inside a folder is found by its config.json nearest the top. */
 export async function openModelFolder(name: string, files: ReadonlyMap<string, ByteSource>): Promise<ModelFolder> {
@@ -40,7 +42,7 @@ export async function openModelFolder(name: string, files: ReadonlyMap<string, B
   const tokenizerConfig = await readOptional(folder, 'tokenizer_config.json') ?? {};
   return {
     ...await openModelWeights(name, folder),
-    tokenizerJson: await readObject(tokenizer),
+    tokenizerJson: await readObject(tokenizer, MAX_TOKENIZER_BYTES),
     tokenizerConfig,
     chatTemplate: await readChatTemplate(folder, tokenizerConfig),
   };
@@ -100,6 +102,7 @@ async function joinShards(folder: ReadonlyMap<string, ByteSource>, weightMap: Re
   }
   const shards = new Map<string, Map<string, TensorEntry>>();
   for (const shard of shardNames) shards.set(shard, (await openSafetensors(folder.get(shard)!)).tensors);
+  refuseRepeated(shards);
   const tensors = new Map<string, TensorEntry>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
     const entry = shards.get(shard)!.get(tensor);
@@ -117,6 +120,27 @@ async function joinShards(folder: ReadonlyMap<string, ByteSource>, weightMap: Re
   return tensors;
 }
 
+/** A tensor in two shards: readers would differ in which they take. */
+function refuseRepeated(shards: ReadonlyMap<string, ReadonlyMap<string, TensorEntry>>): void {
+  const home = new Map<string, string>();
+  for (const [shard, tensors] of shards) {
+    for (const tensor of tensors.keys()) {
+      const first = home.get(tensor);
+      if (first === undefined) {
+        home.set(tensor, shard);
+        continue;
+      }
+      throw new EtudeError({
+        code: 'model.index',
+        what: `${tensor} is stored twice, in ${first} and in ${shard}.`,
+        expected: 'Each tensor in one file.',
+        likelyCause: 'Files of two versions of the model are mixed.',
+        nextStep: 'Download the whole folder again.',
+      });
+    }
+  }
+}
+
 /** chat_template.jinja wins over tokenizer_config.json; of several named templates 'default' is the one for chat. */
 async function readChatTemplate(folder: ReadonlyMap<string, ByteSource>, tokenizerConfig: Json): Promise<string | null> {
   const file = folder.get('chat_template.jinja');
@@ -128,8 +152,8 @@ async function readChatTemplate(folder: ReadonlyMap<string, ByteSource>, tokeniz
   return typeof named === 'string' ? named : null;
 }
 
-async function readObject(source: ByteSource): Promise<Json> {
-  const value = await readJson(source);
+async function readObject(source: ByteSource, maxBytes?: number): Promise<Json> {
+  const value = await readJson(source, maxBytes);
   if (isObject(value)) return value;
   throw new EtudeError({
     code: 'file.notJson',

@@ -7,3 +7,4 @@ await import('../formats/safetensors.test.ts');
 await import('../formats/peftAdapter.test.ts');
 await import('../config/shareUrl.test.ts');
 await import('../model/parseConfig.test.ts');
+await import('../hub/loaderFuzz.test.ts');
