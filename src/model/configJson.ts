@@ -24,10 +24,10 @@ export const invalid = (what: string, expected: string): EtudeError =>
 /** Far above any published model; a size beyond it is a damaged file, and would overflow later sums. */
 const LARGEST_SIZE = 2 ** 24;
 
-export function size(json: Json, key: string, fallback: number, min = 1): number {
+export function size(json: Json, key: string, fallback: number, min = 1, max = LARGEST_SIZE): number {
   const value = json[key] ?? fallback;
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > LARGEST_SIZE) {
-    throw invalid(`${key} is ${text(value)}.`, `A whole number from ${min} to ${LARGEST_SIZE}.`);
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalid(`${key} is ${text(value)}.`, `A whole number from ${min} to ${max}.`);
   }
   return value as number;
 }

@@ -48,10 +48,20 @@ export interface LoraEntry {
   bStart: number;
   inFeatures: number;
   outFeatures: number;
+  /** Rank and strength of this module: the adapter's own, unless its target gives others. */
+  r: number;
+  loraAlpha: number;
+  scaling: number;
 }
 
-/** Where an adapter sits: layer and projection. */
-export type LoraTarget = { layer: number; module: TargetModule };
+/** Where an adapter sits: layer and projection, with a rank or strength of its own where PEFT's patterns give one. */
+export type LoraTarget = { layer: number; module: TargetModule; r?: number; loraAlpha?: number };
+
+/** The targets of an adapter's entries; what differs from `config` stays written out. */
+export const targetsOf = (adapter: Pick<LoraAdapter, 'entries' | 'config'>): LoraTarget[] =>
+  adapter.entries.map(({ layer, module, r, loraAlpha }) => ({
+    layer, module, ...(r === adapter.config.r ? {} : { r }), ...(loraAlpha === adapter.config.loraAlpha ? {} : { loraAlpha }),
+  }));
 
 export const allTargets = (config: ModelConfig, modules: readonly TargetModule[]): LoraTarget[] =>
   Array.from({ length: config.numHiddenLayers }, (_, layer) =>
@@ -64,7 +74,8 @@ const ALIGN = 64; // elements; a binding's offset is a multiple of 256 bytes
 
 export class LoraAdapter {
   readonly config: LoraConfig;
-  readonly scaling: number;
+  /** Largest rank of any module. */
+  readonly maxRank: number;
   readonly entries: readonly LoraEntry[];
   /** Elements of each flat buffer, alignment gaps included (gaps stay zero). */
   readonly elements: number;
@@ -80,21 +91,21 @@ export class LoraAdapter {
   constructor(engine: Engine, model: ModelConfig, config: LoraConfig, targets: readonly LoraTarget[]) {
     this.#engine = engine;
     this.config = config;
-    this.scaling = loraScaling(config);
     this.modelLayers = model.numHiddenLayers;
-    const { r } = config;
     const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
     let cursor = 0;
-    const places = targets.map(({ layer, module }) => {
+    const places = targets.map(({ layer, module, r = config.r, loraAlpha = config.loraAlpha }) => {
       const [outFeatures, inFeatures] = projectionShape(model, module);
       const aStart = cursor;
       const bStart = aStart + aligned(r * inFeatures);
       cursor = bStart + aligned(outFeatures * r);
-      return { layer, module, outFeatures, inFeatures, aStart, bStart };
+      const scaling = loraScaling({ r, loraAlpha, useRslora: config.useRslora });
+      return { layer, module, outFeatures, inFeatures, aStart, bStart, r, loraAlpha, scaling };
     });
+    this.maxRank = places.reduce((max, p) => Math.max(max, p.r), 1);
     this.elements = cursor;
     this.params = createTensor(engine, 'lora params', cursor);
-    this.parameterCount = places.reduce((n, p) => n + r * (p.inFeatures + p.outFeatures), 0);
+    this.parameterCount = places.reduce((n, p) => n + p.r * (p.inFeatures + p.outFeatures), 0);
     const weight = (label: string, start: number, rows: number, cols: number): Weight => ({
       label, dtype: 'f32', rows, cols,
       parts: [{ rowStart: 0, rows, tensor: viewTensor(this.params, label, start, rows * cols) }],
@@ -104,8 +115,8 @@ export class LoraAdapter {
       const entry: LoraEntry = {
         ...p,
         stream: p.layer * TARGET_MODULES.length + TARGET_MODULES.indexOf(p.module),
-        a: weight(`${path}.lora_A`, p.aStart, r, p.inFeatures),
-        b: weight(`${path}.lora_B`, p.bStart, p.outFeatures, r),
+        a: weight(`${path}.lora_A`, p.aStart, p.r, p.inFeatures),
+        b: weight(`${path}.lora_B`, p.bStart, p.outFeatures, p.r),
         // Gradients exist once training() was called; until then nothing reads them.
         dA: this.params,
         dB: this.params,

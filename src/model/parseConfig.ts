@@ -17,6 +17,9 @@ const REFUSED: Record<string, string> = {
   Gemma3ForConditionalGeneration: 'This model is a Gemma3ForConditionalGeneration: it reads images too, and only text models are trained here.',
 };
 
+/** Every layer becomes a dozen names and shapes to look for: a damaged count must not fill the memory with them. */
+const MOST_LAYERS = 1024;
+
 /** `json` is the parsed config.json; `generationConfig` the parsed generation_config.json, whose end tokens win as in transformers. */
 export function parseModelConfig(json: unknown, generationConfig?: unknown): ModelConfig {
   if (!isObject(json)) throw invalid('it is not a JSON object.', 'An object with "architectures" and sizes.');
@@ -25,7 +28,7 @@ export function parseModelConfig(json: unknown, generationConfig?: unknown): Mod
   refuseUnsupported(json);
 
   const hiddenSize = size(json, 'hidden_size', traits.hiddenSize);
-  const numHiddenLayers = size(json, 'num_hidden_layers', traits.numHiddenLayers);
+  const numHiddenLayers = size(json, 'num_hidden_layers', traits.numHiddenLayers, 1, MOST_LAYERS);
   const numAttentionHeads = size(json, 'num_attention_heads', traits.numAttentionHeads);
   const numKeyValueHeads = json['num_key_value_heads'] === null
     ? numAttentionHeads

@@ -45,7 +45,7 @@ async function trained(kit: Kit, config: ModelConfig, loraDropout: number): Prom
   });
   return {
     plan, adapter, lora,
-    twin: { config, weight: (name) => values.get(name)!.data, lora: { r: R, scaling: adapter.scaling, tensor: (key) => lora.get(key), factor: null } },
+    twin: { config, weight: (name) => values.get(name)!.data, lora: { r: R, scaling: adapter.entries[0]!.scaling, tensor: (key) => lora.get(key), factor: null } },
     close() {
       plan.destroy();
       adapter.destroy();
