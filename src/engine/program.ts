@@ -4,6 +4,7 @@
  */
 import type { Engine } from './device.ts';
 import { F32, type Op, type StepDims } from './kernel.ts';
+import type { Profiler } from './profiler.ts';
 
 /** Values of the Step uniform in shaders/lib/step.wgsl. */
 export interface StepValues extends StepDims {
@@ -133,6 +134,10 @@ export class Submitter {
   /** FLOP per ms, learned from finished submits. */
   #speed: number;
   budgetMs: number;
+  /** What was handed to the queue so far, and the time of the calling thread that it took. */
+  readonly counted = { submits: 0, dispatches: 0, encodeMs: 0 };
+  /** Times every dispatch while set; slower, since each then has a pass of its own. */
+  profiler: Profiler | null = null;
 
   static readonly MAX_IN_FLIGHT = 2;
   /** What a dispatch costs beside its arithmetic, as FLOP. */
@@ -150,11 +155,15 @@ export class Submitter {
     let encoder: GPUCommandEncoder | null = null;
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
+    const { profiler, counted } = this;
+    let busySince = performance.now();
     const flush = async (): Promise<void> => {
-      if (!encoder || !pass) return;
-      pass.end();
+      if (!encoder) return;
+      pass?.end();
+      profiler?.resolve(encoder);
       device.queue.submit([encoder.finish()]);
       encoder = pass = null;
+      counted.submits++;
       const work = flops;
       flops = 0;
       const start = performance.now();
@@ -166,24 +175,30 @@ export class Submitter {
         if (queued === 0 && ms > 0.2) this.#speed = 0.8 * this.#speed + 0.2 * (work / ms);
       });
       this.#inFlight.add(done);
+      counted.encodeMs += performance.now() - busySince;
       while (this.#inFlight.size >= Submitter.MAX_IN_FLIGHT) await [...this.#inFlight][0];
+      busySince = performance.now();
     };
     for (const program of programs) {
       for (const d of program.dispatches) {
         const [x, y, z] = d.grid(dims);
         if (x === 0 || y === 0 || z === 0) continue;
-        if (!pass) {
-          encoder = device.createCommandEncoder({ label: program.label });
-          pass = encoder.beginComputePass({ label: program.label });
-        }
+        encoder ??= device.createCommandEncoder({ label: program.label });
+        pass ??= encoder.beginComputePass(profiler ? { label: d.label, timestampWrites: profiler.next(d.label) } : { label: program.label });
         pass.setPipeline(d.pipeline);
         pass.setBindGroup(0, d.bindGroup);
         pass.dispatchWorkgroups(x, y, z);
+        counted.dispatches++;
+        if (profiler) {
+          pass.end();
+          pass = null;
+        }
         flops += d.flops(dims) + Submitter.DISPATCH_FLOPS;
-        if (flops > this.#speed * this.budgetMs) await flush();
+        if (flops > this.#speed * this.budgetMs || profiler?.full) await flush();
       }
     }
     await flush();
+    counted.encodeMs += performance.now() - busySince;
   }
 
   async idle(): Promise<void> {

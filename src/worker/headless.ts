@@ -6,8 +6,10 @@ import { EtudeError, toUserMessage } from '../config/errors.ts';
 import { checkRange, unreadable, type ByteSource } from '../formats/byteSource.ts';
 import { builtinFromSite } from '../hub/builtin.ts';
 import { openEngine, type Engine } from '../engine/device.ts';
+import { runBench } from './bench/runBench.ts';
+import { defaultBatch, parseShape } from './bench/shapes.ts';
 import { runCase } from './conformance/runCase.ts';
-import { runHeadless, type FileAddress, type HeadlessEvent, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
+import { runHeadless, type FileAddress, type HeadlessEvent, type PageBench, type PageBenchOutcome, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
 
 interface HeadlessPage {
   etudeEvent(event: HeadlessEvent): Promise<void>;
@@ -15,6 +17,7 @@ interface HeadlessPage {
   etudeFile(path: string, base64: string): Promise<void>;
   etudeRun(job: PageJob, device: string): Promise<PageOutcome>;
   etudeCase(one: PageCase, device: string): Promise<PageCaseOutcome>;
+  etudeBench(bench: PageBench, device: string): Promise<PageBenchOutcome>;
 }
 const page = globalThis as unknown as HeadlessPage;
 
@@ -60,6 +63,19 @@ page.etudeCase = async ({ name, files, adapter }, device) => {
     const opened = await engine;
     const result = await runCase(opened, name, named({ name, files }).files, named({ name, files: adapter }).files);
     return { ok: true, result, device: opened.info.description };
+  } catch (error) {
+    return { ok: false, error: toUserMessage(error) };
+  }
+};
+
+page.etudeBench = async ({ shape, variants, optionsFor }, device) => {
+  try {
+    const opened = await openEngine(await gpuFor(device));
+    Object.assign(opened.variants, variants);
+    const { software } = opened.info;
+    const result = await runBench(opened, parseShape(shape, defaultBatch(software)), software ? optionsFor.software : optionsFor.gpu);
+    opened.destroy();
+    return { ok: true, result };
   } catch (error) {
     return { ok: false, error: toUserMessage(error) };
   }

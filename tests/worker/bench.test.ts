@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loraConfigSchema, TARGET_MODULES } from '../../src/config/recipe.ts';
+import { toUserMessage } from '../../src/config/errors.ts';
+import { openEngine, type Engine } from '../../src/engine/device.ts';
+import { variantsInForce } from '../../src/engine/variants.ts';
+import { stepFlops } from '../../src/worker/bench/flops.ts';
+import { kernelGroup, runBench, spreadOf, type BenchResult } from '../../src/worker/bench/runBench.ts';
+import { parseShape } from '../../src/worker/bench/shapes.ts';
+import { testGpu } from '../setup/gpu.ts';
+
+const lora = (r: number) => loraConfigSchema.parse({ r, targetModules: TARGET_MODULES });
+
+describe('the work of a step', () => {
+  // What a step of 4 x 512 tokens needs, by an independent count: forward and backward in GFLOP a token.
+  test.each([
+    ['SmolLM2-135M', 0.3, 0.33], ['SmolLM2-360M', 0.77, 0.84], ['Qwen3-0.6B', 1.27, 1.38], ['Llama-3.2-1B', 2.53, 2.6],
+  ])('%s takes %f GFLOP a token forward and %f backward', (name, forward, backward) => {
+    const { config, batch, length } = parseShape(name, { batch: 4, length: 512 });
+    const tokens = batch * length;
+    const flops = stepFlops(config, lora(16), { tokens, targets: tokens, pairs: (batch * length * (length + 1)) / 2 });
+    expect(Math.abs(flops.forward / tokens / 1e9 / forward - 1)).toBeLessThan(0.03);
+    expect(Math.abs(flops.backward / tokens / 1e9 / backward - 1)).toBeLessThan(0.03);
+  });
+});
+
+describe('a shape', () => {
+  test('is a name, or numbers, with batch and length after either', () => {
+    const named = parseShape('smollm2-135m,T=64', { batch: 4, length: 512 });
+    expect([named.name, named.batch, named.length, named.config.hiddenSize]).toEqual(['SmolLM2-135M', 4, 64, 576]);
+    const numbers = parseShape('L=3,d=48,H=4,ff=96,V=300,B=1', { batch: 4, length: 32 });
+    expect([numbers.batch, numbers.length, numbers.config.numHiddenLayers, numbers.config.headDim]).toEqual([1, 32, 3, 12]);
+  });
+
+  test.each(['GPT-9', 'L=2,d=64', 'tiny,B=0', 'tiny,Q=3', 'tiny,B=1.5'])('%s is refused in words', (text) => {
+    let code = '';
+    try {
+      parseShape(text, { batch: 1, length: 8 });
+    } catch (error) {
+      code = toUserMessage(error).code;
+    }
+    expect(code).toBe('bench.shape');
+  });
+});
+
+test('kernels of all layers and all parts of a weight are one line', () => {
+  expect(['model.layers.11.mlp.up_proj lora dA', 'layer 3 attention attention', 'head part 2'].map(kernelGroup)).toEqual(['up_proj lora dA', 'attention attention', 'head']);
+});
+
+test('a spread is the median with the tenth and ninetieth percentile', () => {
+  expect(spreadOf([5, 1, 2, 3, 4, 10, 9, 8, 7, 6])).toEqual({ median: 6, low: 2, high: 10 });
+});
+
+describe('a run at a tiny shape', () => {
+  let engine: Engine;
+  let result: BenchResult;
+
+  beforeAll(async () => {
+    engine = await openEngine(await testGpu());
+    const shape = parseShape('L=2,d=32,H=2,Hkv=1,ff=64,V=128,B=2,T=16', { batch: 1, length: 1 });
+    result = await runBench(engine, shape, { steps: 4, warmup: 1, generate: 4, r: 4, peakTflops: 1, sides: [64] });
+  });
+  afterAll(() => engine?.destroy());
+
+  test('adds up: rate is work over time, MFU is it over the largest product', () => {
+    const { step, matmul, shape } = result;
+    expect(step.gflops).toBeCloseTo(step.flops / step.ms.median / 1e6, 6);
+    expect(step.mfu).toBeCloseTo(step.gflops / matmul.best.gflops, 9);
+    expect(matmul.shareOfPeak).toBeCloseTo(matmul.best.gflops / 1000, 9);
+    expect(Math.max(...matmul.all.map((m) => m.gflops))).toBe(matmul.best.gflops);
+    expect(step.tokensPerSecond).toBeCloseTo((shape.batch * shape.length * 1000) / step.ms.median, 6);
+    expect(step.ms.low).toBeLessThanOrEqual(step.ms.median);
+    expect(step.ms.high).toBeGreaterThanOrEqual(step.ms.median);
+  });
+
+  test('really trains: the loss of one batch seen again and again falls', () => {
+    expect(result.step.firstLoss).toBeGreaterThan(4);
+    expect(result.step.lastLoss).toBeLessThan(result.step.firstLoss);
+  });
+
+  test('counts what it hands to the device, and leaves nothing there', () => {
+    expect(result.step.dispatches).toBeGreaterThan(50);
+    expect(Number.isInteger(result.step.dispatches)).toBe(true);
+    expect(result.step.submits).toBeGreaterThanOrEqual(2);
+    expect(result.memory.peakBytes).toBeGreaterThan(result.memory.weightBytes + result.memory.activationBytes);
+    expect(engine.memory.live).toBe(0);
+    expect(result.generation!.tokensPerSecond).toBeGreaterThan(0);
+  });
+
+  test('times every kernel of a step, and the kernels are the most of it', () => {
+    expect(engine.device.features.has('timestamp-query')).toBe(true);
+    const { kernels, kernelMs, stepMs } = result.profile!;
+    expect(kernels.reduce((n, k) => n + k.count, 0)).toBe(result.step.dispatches);
+    expect(kernels.reduce((n, k) => n + k.ms, 0)).toBeCloseTo(kernelMs, 6);
+    expect(kernelMs).toBeLessThanOrEqual(stepMs);
+    expect(kernelMs).toBeGreaterThan(0);
+  });
+
+  test('leaves the chosen variants as they were', () => {
+    expect(variantsInForce(engine)).toEqual(result.variants);
+    expect(engine.variants).toEqual({});
+  });
+});
