@@ -107,10 +107,19 @@ const name = z.string().max(200).regex(/^(?!.*:\/\/)[\p{L}\p{N} ._\-/@+():]*$/u,
 /** Any text as a name a recipe can hold: what the rule above forbids becomes _, and it is cut at 200 characters. */
 export const toRecipeName = (text: string): string => text.slice(0, 200).replace(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').replaceAll('://', '_');
 
+/** How the frozen weights lie on the GPU: as their file stores them, or in 8 or 4 bits. */
+export const QUANTIZATIONS = ['none', 'int8', 'nf4'] as const;
+export const quantizationSchema = z.enum(QUANTIZATIONS);
+export type Quantization = z.infer<typeof quantizationSchema>;
+
 export const recipeSchema = z.strictObject({
   version: z.literal(1).default(1),
   /** Which base model; a folder is only named, since its files stay on the machine. */
-  model: z.strictObject({ source: z.enum(['builtin', 'folder', 'hub']), name, revision: z.string().max(64).regex(/^[\w.\-/]*$/).optional() })
+  model: z.strictObject({
+    source: z.enum(['builtin', 'folder', 'hub']), name, revision: z.string().max(64).regex(/^[\w.\-/]*$/).optional(),
+    /** Left out: 'none'. */
+    quantization: quantizationSchema.optional(),
+  })
     .default({ source: 'builtin', name: 'builtin' }),
   /** Which data; a file is only named. */
   dataset: z.strictObject({ source: z.enum(['builtin', 'file']), name }).default({ source: 'builtin', name: 'builtin' }),

@@ -20,17 +20,16 @@ export const NF4_LEVELS = Float32Array.of(
   0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 );
 
-/** Bins of [-1, 1] fine enough that none holds two of the borders between levels. */
-const BINS = 64;
-const LOW_CODE = new Uint8Array(BINS + 1);
-const BORDER = new Float64Array(BINS + 1);
-for (let bin = 0; bin <= BINS; bin++) {
-  const borders = Array.from({ length: 15 }, (_, i) => (NF4_LEVELS[i]! + NF4_LEVELS[i + 1]!) / 2);
-  const start = -1 + (2 * bin) / BINS;
-  const low = borders.filter((b) => b < start).length;
-  LOW_CODE[bin] = low;
-  BORDER[bin] = borders[low] ?? Infinity;
-}
+/**
+ * Code of the level nearest to the middle of each bin of 1/2048 of the scale. bf16 scales may lie below the largest magnitude by 1/256, so the bins
+ * reach to 1 + 1/128 on both sides.
+ */
+const PER_SCALE = 2048;
+const EDGE = PER_SCALE + PER_SCALE / 128;
+const CODE_OF_BIN = Uint8Array.from({ length: 2 * EDGE + 1 }, (_, bin) => {
+  const x = (bin + 0.5 - EDGE) / PER_SCALE;
+  return NF4_LEVELS.findLastIndex((level, i) => i === 0 || x > (NF4_LEVELS[i - 1]! + level) / 2);
+});
 
 const word = new Uint32Array(1);
 const float = new Float32Array(word.buffer);
@@ -56,59 +55,54 @@ export const quantisedBytes = (dtype: QuantisedType, elements: number): number =
 export function quantise(values: Float32Array, dtype: QuantisedType, out = new Uint32Array(quantisedBytes(dtype, values.length) / 4)): Uint32Array<ArrayBuffer> {
   const words = BLOCK_WORDS[dtype];
   const blocks = Math.ceil(values.length / BLOCK);
-  for (let b = 0; b < blocks; b++) {
-    const start = b * BLOCK;
-    const end = Math.min(values.length, start + BLOCK);
-    if (dtype === 'int8') int8Block(values, start, end, out, b * words);
-    else nf4Block(values, start, end, out, b * words);
+  const whole = Math.floor(values.length / BLOCK);
+  const block = dtype === 'int8' ? int8Block : nf4Block;
+  for (let b = 0; b < whole; b++) block(values, b * BLOCK, out, b * words);
+  if (whole < blocks) {
+    const last = new Float32Array(BLOCK);
+    last.set(values.subarray(whole * BLOCK));
+    block(last, 0, out, whole * words);
   }
   return out.subarray(0, blocks * words) as Uint32Array<ArrayBuffer>;
 }
 
-function largest(values: Float32Array, start: number, end: number): number {
+function largest(values: Float32Array, start: number, count: number): number {
   let most = 0;
-  for (let i = start; i < end; i++) {
+  for (let i = start; i < start + count; i++) {
     const magnitude = Math.abs(values[i]!);
     if (magnitude > most) most = magnitude;
   }
   return most;
 }
 
-function int8Block(values: Float32Array, start: number, end: number, out: Uint32Array, at: number): void {
-  float[0] = largest(values, start, end) / 127;
+function int8Block(values: Float32Array, start: number, out: Uint32Array, at: number): void {
+  float[0] = largest(values, start, BLOCK) / 127;
   const scale = float[0]!;
   out[at] = word[0]!;
   const inverse = scale > 0 ? 1 / scale : 0;
   for (let w = 0; w < 16; w++) {
-    let packed = 0;
-    const first = start + 4 * w;
-    for (let j = 0; j < 4 && first + j < end; j++) {
-      // Half way rounds to even on neither side: the same for a value and its negative.
-      const scaled = values[first + j]! * inverse;
-      const code = scaled < 0 ? -Math.min(127, Math.floor(0.5 - scaled)) : Math.min(127, Math.floor(scaled + 0.5));
-      packed |= (code & 0xff) << (8 * j);
-    }
-    out[at + 1 + w] = packed;
+    const i = start + 4 * w;
+    // f32 scales of subnormal blocks are coarse: codes are kept within a byte.
+    const a = Math.min(255, Math.max(1, (values[i]! * inverse + 128.5) | 0));
+    const b = Math.min(255, Math.max(1, (values[i + 1]! * inverse + 128.5) | 0));
+    const c = Math.min(255, Math.max(1, (values[i + 2]! * inverse + 128.5) | 0));
+    const d = Math.min(255, Math.max(1, (values[i + 3]! * inverse + 128.5) | 0));
+    // A byte code + 128 becomes the two's complement of code by its top bit.
+    out[at + 1 + w] = (a | (b << 8) | (c << 16) | (d << 24)) ^ 0x80808080;
   }
 }
 
-function nf4Block(values: Float32Array, start: number, end: number, out: Uint32Array, at: number): void {
+function nf4Block(values: Float32Array, start: number, out: Uint32Array, at: number): void {
   let scales = 0;
   for (let half = 0; half < 2; half++) {
-    const from = Math.min(end, start + 32 * half);
-    const bits = bf16Bits(largest(values, from, Math.min(end, from + 32)));
+    const from = start + 32 * half;
+    const bits = bf16Bits(largest(values, from, 32));
     const scale = widen(bits);
-    const inverse = scale > 0 ? 1 / scale : 0;
+    const inverse = scale > 0 ? PER_SCALE / scale : 0;
     scales |= bits << (16 * half);
     for (let w = 0; w < 4; w++) {
       let packed = 0;
-      for (let j = 0; j < 8; j++) {
-        const i = from + 8 * w + j;
-        // The rounded scale may lie below the largest magnitude.
-        const x = i < end ? Math.max(-1, Math.min(1, values[i]! * inverse)) : 0;
-        const bin = ((x + 1) * (BINS / 2)) | 0;
-        packed |= (LOW_CODE[bin]! + (x > BORDER[bin]! ? 1 : 0)) << (4 * j);
-      }
+      for (let j = 0; j < 8; j++) packed |= CODE_OF_BIN[(values[from + 8 * w + j]! * inverse + EDGE) | 0]! << (4 * j);
       out[at + 1 + 4 * half + w] = packed;
     }
   }

@@ -21,6 +21,9 @@ export function widenToF32(bytes: Uint8Array, dtype: FloatDtype): Float32Array<A
   return out;
 }
 
+/** 2^(exponent - 25) for each exponent field. */
+const POWERS = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (exponent - 25));
+
 /** Sign, 5 exponent bits, 10 fraction bits. */
 function f16ToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
@@ -28,7 +31,7 @@ function f16ToNumber(bits: number): number {
   const fraction = bits & 0x3ff;
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+  return sign * (1024 + fraction) * POWERS[exponent]!;
 }
 
 /** Index of the first NaN or infinity, or -1. An all-ones exponent marks both in every IEEE type. */

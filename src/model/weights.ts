@@ -1,16 +1,17 @@
 /**
  * Owns the frozen weights on the GPU: streams them from their source tensor by tensor, so that a checkpoint is never
- * whole in JS memory. Matrices stay as they are stored; norms and biases, a few kilobytes, are widened to f32.
+ * whole in JS memory. Matrices stay as they are stored or are quantised chunk by chunk; norms and biases, a few kilobytes, are widened to f32.
  */
 import { EtudeError } from '../config/errors.ts';
 import { notFiniteWeights, outOfMemory } from '../config/messages.ts';
-import type { TargetModule } from '../config/recipe.ts';
+import type { Quantization, TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
-import { createTensor, createWeight, destroyTensor, destroyWeight, writeTensor, writeWeightBytes, type StorageType, type Tensor, type Weight } from '../engine/tensor.ts';
+import { createTensor, createWeight, destroyTensor, destroyWeight, storedBytes, writeTensor, writeWeightBytes, type FloatStorage, type Tensor, type Weight } from '../engine/tensor.ts';
 import { firstNonFinite, isFloatDtype, type FloatDtype } from '../formats/halfFloats.ts';
 import { readF32, streamTensor, type TensorEntry } from '../formats/safetensors.ts';
 import type { ModelConfig } from './config.ts';
 import { checkTensors, streamNorms } from './expectedTensors.ts';
+import { storageOf, STORAGE_TYPE, storedForm } from './storage.ts';
 
 export interface LayerWeights {
   /** Norms hold normOffset + weight. */
@@ -33,17 +34,19 @@ export interface ModelWeights {
   layers: LayerWeights[];
   /** Bytes on the GPU. */
   bytes: number;
-  /** Storage type of most matrices. */
-  dtype: StorageType;
+  /** What the file stores most of its matrices in. */
+  dtype: FloatStorage;
+  quantization: Quantization;
   parameters: number;
 }
 
-const STORAGE_TYPE: Record<FloatDtype, StorageType> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
 const CHUNK = 8 * 1024 * 1024;
 
 export interface LoadOptions {
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
+  /** Default 'none': as stored. */
+  quantization?: Quantization;
 }
 
 /**
@@ -55,19 +58,25 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
   const wanted = [...tensors.values()].filter((t) => isFloatDtype(t.dtype));
   const totalBytes = wanted.reduce((n, t) => n + t.end - t.start, 0);
   let doneBytes = 0;
+  const { quantization = 'none' } = options;
   const made: (Tensor | Weight)[] = [];
+  const counts = new Map<FloatStorage, number>();
   const release = (): void => made.forEach((t) => ('parts' in t ? destroyWeight(engine, t) : destroyTensor(engine, t)));
   const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
 
   const matrix = async (name: string): Promise<Weight> => {
     const entry = tensors.get(name)!;
     const dtype = entry.dtype as FloatDtype;
-    const weight = createWeight(engine, name, STORAGE_TYPE[dtype], entry.shape[0]!, entry.shape[1]!);
+    const storage = storageOf(name, STORAGE_TYPE[dtype], quantization);
+    const weight = createWeight(engine, name, storage, entry.shape[0]!, entry.shape[1]!);
     made.push(weight);
+    counts.set(STORAGE_TYPE[dtype], (counts.get(STORAGE_TYPE[dtype]) ?? 0) + weight.rows * weight.cols);
+    const width = dtype === 'F32' ? 4 : 2;
     for await (const { offset, bytes } of streamTensor(entry, CHUNK)) {
       options.signal?.throwIfAborted();
       checkFinite(name, bytes, dtype, offset);
-      writeWeightBytes(engine, weight, offset, bytes);
+      // Chunks are whole blocks, but for the last.
+      writeWeightBytes(engine, weight, storedBytes(storage, offset / width), storedForm(bytes, dtype, storage));
       progress(bytes.byteLength);
     }
     return weight;
@@ -120,13 +129,11 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
     scopeOpen = false;
     const error = await engine.device.popErrorScope();
     if (error) throw new EtudeError(outOfMemory({ purpose: 'the weights of this model', needed: totalBytes, inUse: engine.memory.live - totalBytes, fits: null }), { cause: error });
-    const weights = made.filter((t): t is Weight => 'parts' in t);
-    const counts = new Map<StorageType, number>();
-    for (const w of weights) counts.set(w.dtype, (counts.get(w.dtype) ?? 0) + w.rows * w.cols);
     return {
       embedding, head, finalNorm, layers,
       bytes: made.reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
       dtype: [...counts].sort((a, b) => b[1] - a[1])[0]![0],
+      quantization,
       parameters: made.reduce((n, t) => n + ('parts' in t ? t.rows * t.cols : t.byteLength / 4), 0),
     };
   } catch (error) {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGET_MODULES, type LoraConfig } from '../../src/config/recipe.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
-import type { StorageType } from '../../src/engine/tensor.ts';
+import type { FloatStorage } from '../../src/engine/tensor.ts';
 import { relativeL2 } from '../../src/worker/conformance/compare.ts';
 import { flattenBatch, type BatchLike } from '../../src/model/batchInputs.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
@@ -143,7 +143,7 @@ describe('weights', () => {
     const values = randomValues(config, 2, dtype);
     const labels = rows.reduce((n, r) => n + r.numTargets, 0);
     const results = [];
-    for (const type of ['f32', dtype] as StorageType[]) {
+    for (const type of ['f32', dtype] as FloatStorage[]) {
       const m = await onGpu(engine, config, values, type);
       const adapter = everywhere(engine, config);
       expect(m.weights.dtype).toBe(type);

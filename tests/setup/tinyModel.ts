@@ -3,7 +3,8 @@
  * of what it should compute.
  */
 import type { Engine } from '../../src/engine/device.ts';
-import type { StorageType } from '../../src/engine/tensor.ts';
+import type { Quantization } from '../../src/config/recipe.ts';
+import type { FloatStorage as StorageType } from '../../src/engine/tensor.ts';
 import { collatePacked } from '../../src/data/collator.ts';
 import type { Batch, EncodedRow } from '../../src/data/types.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
@@ -44,9 +45,9 @@ const DTYPES: Record<StorageType, SafetensorsDtype> = { f32: 'F32', bf16: 'BF16'
 export const checkpointOf = (values: Values, dtype: StorageType = 'f32'): Uint8Array<ArrayBuffer> =>
   writeSafetensors(new Map([...values].map(([name, { shape, data }]) => [name, { dtype: DTYPES[dtype], shape, data: packValues(data, dtype) }])), { format: 'pt' });
 
-export async function onGpu(engine: Engine, config: ModelConfig, values: Values, dtype: StorageType = 'f32'): Promise<ModelOnGpu> {
+export async function onGpu(engine: Engine, config: ModelConfig, values: Values, dtype: StorageType = 'f32', quantization: Quantization = 'none'): Promise<ModelOnGpu> {
   const { tensors } = await openSafetensors(sourceFromBytes(checkpointOf(values, dtype), 'model.safetensors'));
-  return { engine, config, weights: await loadWeights(engine, config, tensors) };
+  return { engine, config, weights: await loadWeights(engine, config, tensors, { quantization }) };
 }
 
 /** An adapter whose B is not zero, so that both matrices have gradients. */

@@ -1,6 +1,6 @@
 /** A whole training run in miniature: tiny model, rows in memory, the real loader, plan and trainer. */
 import { createHash } from 'node:crypto';
-import { TARGET_MODULES, trainingConfigSchema, type LoraConfig, type TrainingConfig } from '../../src/config/recipe.ts';
+import { TARGET_MODULES, trainingConfigSchema, type LoraConfig, type Quantization, type TrainingConfig } from '../../src/config/recipe.ts';
 import { countSteps } from '../../src/config/forecast.ts';
 import { batchesInOrder, DataLoader, START, type DataCursor } from '../../src/data/loader.ts';
 import type { EncodedRow } from '../../src/data/types.ts';
@@ -11,7 +11,7 @@ import { allTargets, LoraAdapter } from '../../src/model/lora.ts';
 import { destroyWeights } from '../../src/model/weights.ts';
 import { TrainingPlan } from '../../src/train/plan.ts';
 import { Trainer, type StepResult, type TrainerEvent, type TrainerState, type TrainingFeed } from '../../src/train/trainer.ts';
-import { onGpu, randomRows, randomValues, TINY } from '../setup/tinyModel.ts';
+import { onGpu, randomRows, randomValues, TINY, type Values } from '../setup/tinyModel.ts';
 
 export type State = TrainerState<DataCursor>;
 export type Event = TrainerEvent<DataCursor>;
@@ -23,6 +23,9 @@ export interface RigOptions {
   heldOut?: EncodedRow[];
   lora?: Partial<LoraConfig>;
   training?: Partial<TrainingConfig>;
+  /** Of the base model; random ones otherwise. */
+  values?: Values;
+  quantization?: Quantization;
   /** Tokens of a packed row. */
   maxLength?: number;
 }
@@ -53,7 +56,7 @@ export class Rig {
     const { config = TINY, rows = ROWS, heldOut = [], maxLength = 24 } = options;
     const training = trainingConfigSchema.parse({ ...STEADY, ...options.training });
     const lora: LoraConfig = { r: 4, loraAlpha: 8, useRslora: false, loraDropout: 0, targetModules: [...TARGET_MODULES], ...options.lora };
-    const model = await onGpu(engine, config, randomValues(config, 1));
+    const model = await onGpu(engine, config, options.values ?? randomValues(config, 1), 'f32', options.quantization);
     const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
     adapter.initialise(training.seed);
     const all = [...rows, ...heldOut];
