@@ -6,7 +6,7 @@ import { toUserMessage } from '../config/errors.ts';
 import { readRecipe } from '../config/readRecipe.ts';
 import type { Recipe } from '../config/recipe.ts';
 import { parseJson, sourceFromBytes } from '../formats/byteSource.ts';
-import { readPeftAdapter, writePeftAdapter, type AdapterState, type LoraModules } from '../formats/peftAdapter.ts';
+import { readPeftAdapter, writePeftAdapter, type AdapterState, type BaseModel } from '../formats/peftAdapter.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { metricsJsonl } from './metricsJsonl.ts';
 import { adapterReadme, type ReadmeInput } from './readme.ts';
@@ -17,15 +17,17 @@ export const RECIPE = 'recipe.json';
 export const METRICS = 'metrics.jsonl';
 export const README = 'README.md';
 
-/** The files by name, as they lie in the zip. The same run gives the same bytes. */
+/** The files by name, as they lie in the zip. The same run gives the same bytes. An adapter made elsewhere has no recipe and no metrics. */
 export function buildAdapterFiles(input: ReadmeInput): Map<string, Uint8Array> {
   const { configJson, safetensors } = writePeftAdapter(input.state);
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   return new Map([
     [ADAPTER_CONFIG, text(configJson)],
     [ADAPTER_WEIGHTS, safetensors],
-    [RECIPE, text(`${JSON.stringify(input.recipe, null, 2)}\n`)],
-    [METRICS, text(metricsJsonl(input.metrics))],
+    ...(input.recipe === null ? [] : [
+      [RECIPE, text(`${JSON.stringify(input.recipe, null, 2)}\n`)],
+      [METRICS, text(metricsJsonl(input.metrics))],
+    ] as const),
     [README, text(adapterReadme(input))],
   ]);
 }
@@ -47,16 +49,16 @@ export interface Verification {
 
 /**
  * Reads `files` (best: unpacked from the finished zip) back and compares them with what they should hold.
- * Never throws: whatever is wrong becomes a check that failed. `modules` as for readPeftAdapter.
+ * Never throws: whatever is wrong becomes a check that failed. `base` as for readPeftAdapter.
  */
 export async function verifyAdapterFiles(
-  files: ReadonlyMap<string, Uint8Array>, expected: AdapterState, recipe: Recipe, modules?: LoraModules,
+  files: ReadonlyMap<string, Uint8Array>, expected: AdapterState, recipe: Recipe | null, base?: BaseModel,
 ): Promise<Verification> {
   let state: AdapterState | null = null;
   const checks = [
     await check(files, ADAPTER_WEIGHTS, async (bytes) => {
       const configJson = parseJson(decode(files.get(ADAPTER_CONFIG) ?? new Uint8Array()), ADAPTER_CONFIG);
-      const back = await readPeftAdapter(configJson, await openSafetensors(sourceFromBytes(bytes, ADAPTER_WEIGHTS)), modules);
+      const back = await readPeftAdapter(configJson, await openSafetensors(sourceFromBytes(bytes, ADAPTER_WEIGHTS)), base);
       state = back;
       compareTensors(back, expected);
       return `${back.tensors.size} tensors, every value read back bit for bit.`;
@@ -66,6 +68,19 @@ export async function verifyAdapterFiles(
       compareConfig(state, expected);
       return `Rank ${state.r}, alpha ${state.loraAlpha}, ${state.targetModules.length} target modules, as in memory.`;
     }),
+    ...(recipe === null ? [] : await checkRun(files, recipe)),
+    await check(files, README, (bytes) => {
+      if (!decode(bytes).includes('PeftModel.from_pretrained')) throw new Error('The lines that load the adapter are missing.');
+      return 'How to load the adapter with PEFT.';
+    }),
+  ];
+  const ok = checks.every((c) => c.ok);
+  return { state: ok ? state : null, checks, ok };
+}
+
+/** What only an adapter trained here has beside its weights. */
+async function checkRun(files: ReadonlyMap<string, Uint8Array>, recipe: Recipe): Promise<FileCheck[]> {
+  return [
     await check(files, RECIPE, (bytes) => {
       const back = readRecipe(parseJson(decode(bytes), RECIPE));
       if (back.refused.length > 0) throw new Error(`Refused when read back: ${back.refused.join('; ')}.`);
@@ -77,13 +92,7 @@ export async function verifyAdapterFiles(
       for (const line of lines) parseJson(line, METRICS);
       return `${lines.length} logged ${lines.length === 1 ? 'step' : 'steps'}.`;
     }),
-    await check(files, README, (bytes) => {
-      if (!decode(bytes).includes('PeftModel.from_pretrained')) throw new Error('The lines that load the adapter are missing.');
-      return 'How to load the adapter with PEFT.';
-    }),
   ];
-  const ok = checks.every((c) => c.ok);
-  return { state: ok ? state : null, checks, ok };
 }
 
 async function check(files: ReadonlyMap<string, Uint8Array>, file: string, compare: (bytes: Uint8Array) => string | Promise<string>): Promise<FileCheck> {
@@ -110,8 +119,12 @@ function compareTensors(back: AdapterState, expected: AdapterState): void {
 }
 
 function compareConfig(back: AdapterState, expected: AdapterState): void {
-  for (const field of ['r', 'loraAlpha', 'useRslora', 'loraDropout', 'baseModelNameOrPath'] as const) {
+  for (const field of ['r', 'loraAlpha', 'useRslora', 'loraDropout', 'baseModelNameOrPath', 'revision'] as const) {
     if (back[field] !== expected[field]) throw new Error(`${field} is ${String(back[field])} instead of ${String(expected[field])}.`);
+  }
+  for (const field of ['rankPattern', 'alphaPattern'] as const) {
+    const [got, wanted] = [back, expected].map((state) => JSON.stringify(Object.entries(state[field]).sort()));
+    if (got !== wanted) throw new Error(`${field} is ${got} instead of ${wanted}.`);
   }
   const list = (state: AdapterState) => [...state.targetModules].sort().join(', ');
   if (list(back) !== list(expected)) throw new Error(`Target modules are ${list(back)} instead of ${list(expected)}.`);
@@ -121,9 +134,13 @@ const bits = (data: Float32Array): Uint32Array => new Uint32Array(data.buffer, d
 const decode = (bytes: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 
 /** A file name of letters, digits and - only, e.g. smollm2-135m-alpaca-r16-lora.zip. */
-export function exportFileName(recipe: Recipe): string {
+export const exportFileName = (recipe: Recipe): string =>
+  zipName(recipe.model.name.split('/').at(-1) ?? '', recipe.dataset.name.replace(/\.(jsonl?|csv)$/i, ''), recipe.lora.r);
+
+/** The same for an adapter made elsewhere, by the name it was dropped under. */
+export const convertedFileName = (name: string, r: number): string => zipName(name.replace(/\.zip$/i, ''), '', r);
+
+function zipName(model: string, dataset: string, r: number): string {
   const plain = (text: string) => text.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-+|-+$/g, '').toLowerCase().slice(0, 40);
-  const model = plain(recipe.model.name.split('/').at(-1) ?? '');
-  const dataset = plain(recipe.dataset.name.replace(/\.(jsonl?|csv)$/i, ''));
-  return `${[...new Set([model, dataset, `r${recipe.lora.r}`])].filter((part) => part !== '').join('-')}-lora.zip`;
+  return `${[...new Set([plain(model), plain(dataset), `r${r}`])].filter((part) => part !== '').join('-')}-lora.zip`;
 }

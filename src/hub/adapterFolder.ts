@@ -1,21 +1,21 @@
 /** Owns where an adapter's two files are found: in a folder, or in a zip such as Etude writes. */
 import { EtudeError } from '../config/errors.ts';
 import { readJson, sourceFromBytes, type ByteSource } from '../formats/byteSource.ts';
-import { readPeftAdapter, type AdapterState, type LoraModules } from '../formats/peftAdapter.ts';
+import { readPeftAdapter, type AdapterState, type BaseModel } from '../formats/peftAdapter.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { unzipFiles } from '../formats/zip.ts';
 
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 
-/** `files` by path or bare name: both files, or one zip that holds them. `modules` as for readPeftAdapter. */
-export async function openAdapterFolder(name: string, files: ReadonlyMap<string, ByteSource>, modules?: LoraModules): Promise<AdapterState> {
+/** `files` by path or bare name: both files, or one zip that holds them. `base` as for readPeftAdapter. */
+export async function openAdapterFolder(name: string, files: ReadonlyMap<string, ByteSource>, base?: BaseModel): Promise<AdapterState> {
   const config = find(files, CONFIG);
   const zip = [...files].find(([path]) => path.endsWith('.zip'))?.[1];
-  if (!config && zip) return openAdapterFolder(name, await unpack(zip), modules);
+  if (!config && zip) return openAdapterFolder(name, await unpack(zip), base);
   const weights = find(files, WEIGHTS);
   if (!config || !weights) throw missing(name, files, config ? WEIGHTS : CONFIG);
-  return readPeftAdapter(await readJson(config), await openSafetensors(weights), modules);
+  return readPeftAdapter(await readJson(config), await openSafetensors(weights), base);
 }
 
 async function unpack(zip: ByteSource): Promise<Map<string, ByteSource>> {

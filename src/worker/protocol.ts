@@ -237,8 +237,8 @@ export interface Requests {
   'data.setTrainedTurns': { args: { datasetId: string; index: number; trainedTurns: Record<number, boolean> }; result: null };
   'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
   'train.forecast': { args: { datasetId: string; recipe: Recipe }; result: Forecast };
-  /** Resolves when the run ends, is stopped, or fails; progress comes as events. */
-  'train.start': { args: { datasetId: string; recipe: Recipe; name?: string }; result: RunSummary };
+  /** Resolves when the run ends, is stopped, or fails; progress comes as events. `fromTuned` goes on from the tuned adapter's weights; its rank and layers win over the recipe's. */
+  'train.start': { args: { datasetId: string; recipe: Recipe; name?: string; fromTuned?: boolean }; result: RunSummary };
   'train.resume': { args: { runId: string }; result: RunSummary };
   'train.pause': { args: Record<string, never>; result: null };
   'train.continue': { args: Record<string, never>; result: null };
@@ -258,7 +258,7 @@ export interface Requests {
   'chat.heldOutPrompts': { args: { datasetId: string; limit: number }; result: HeldOutPrompt[] };
   'export.build': { args: Record<string, never>; result: ExportResult };
   /** Loads a PEFT adapter folder or zip onto the loaded model. */
-  'adapter.import': { args: { name: string; files: File[] }; result: { name: string; r: number; targetModules: string[] } };
+  'adapter.import': { args: { name: string; files: File[] }; result: { name: string; r: number; targetModules: string[]; /** The base its config names; it may be another than the loaded one. */ base: string | null } };
   'storage.info': { args: Record<string, never>; result: { usage: number; quota: number; persisted: boolean } };
   /** Cancels a running 'model.load', 'data.import' or 'data.report' request by its id. */
   cancel: { args: { requestId: number }; result: null };

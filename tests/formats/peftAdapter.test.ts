@@ -15,7 +15,7 @@ const open = (bytes: Uint8Array) => openSafetensors(sourceFromBytes(bytes, 'adap
 
 async function read(folder: string, change: Json = {}, modules?: LoraModules): Promise<AdapterState> {
   const config = JSON.parse(fixture(`${folder}/adapter_config.json`).toString());
-  return readPeftAdapter({ ...config, ...change }, await open(fixture(`${folder}/adapter_model.safetensors`)), modules);
+  return readPeftAdapter({ ...config, ...change }, await open(fixture(`${folder}/adapter_model.safetensors`)), modules && { modules });
 }
 
 const CONFIG: Json = { peft_type: 'LORA', task_type: 'CAUSAL_LM', r: 2, lora_alpha: 4, target_modules: ['q_proj'], base_model_name_or_path: 'm' };
@@ -35,7 +35,7 @@ async function readMade(config: Json = {}, change: Record<string, { shape: numbe
     const n = t.shape.reduce((a, b) => a * b, 1);
     tensors.set(name, { dtype: t.dtype ?? 'F32', shape: t.shape, data: t.dtype === 'I8' ? new Int8Array(n) : new Float32Array(n).fill(t.fill ?? 0.5) });
   }
-  return readPeftAdapter({ ...CONFIG, ...config }, await open(writeSafetensors(tensors, { format: 'pt' })), modules);
+  return readPeftAdapter({ ...CONFIG, ...config }, await open(writeSafetensors(tensors, { format: 'pt' })), modules && { modules, name: 'loaded/model' });
 }
 
 async function refusal(promise: Promise<unknown>): Promise<EtudeError> {
@@ -79,6 +79,48 @@ describe('reading what PEFT saved', () => {
   });
 });
 
+describe('the rules of PEFT for what is adapted', () => {
+  const q = (layer: number): Record<string, { shape: number[] } | null> => ({ [key(`${layer}.self_attn.q_proj`, 'A')]: null, [key(`${layer}.self_attn.q_proj`, 'B')]: null });
+  it.each<[string, Json]>([
+    ['a pattern', { target_modules: '.*\\.(q|k)_proj' }],
+    ['a pattern of a whole path', { target_modules: 'model\\.layers\\.[01]\\.self_attn\\.q_proj' }],
+    ['all-linear, which here is q_proj alone', { target_modules: 'all-linear' }],
+    ['excluded modules', { target_modules: ['q_proj', 'k_proj'], exclude_modules: ['k_proj'] }],
+    ['an excluding pattern', { target_modules: 'all-linear', exclude_modules: '.*k_proj' }],
+    ['all layers by number', { layers_to_transform: [0, 1] }],
+    ['layers of a list by name', { layers_to_transform: [0, 1], layers_pattern: 'layers' }],
+  ])('%s names the same modules plainly', async (_, config) => {
+    const modules: LoraModules = config['exclude_modules'] ? new Map([...MODULES, ['model.layers.0.self_attn.k_proj', [4, 3]]]) : MODULES;
+    const state = await readMade(config, {}, modules);
+    expect(new Set(state.targetModules)).toEqual(new Set(['q_proj']));
+  });
+
+  it('a layer by number leaves the others out', async () => {
+    expect((await readMade({ layers_to_transform: 1 }, q(0), MODULES)).targetModules).toEqual(['model.layers.1.self_attn.q_proj']);
+    expect((await refusal(readMade({ layers_to_transform: [1] }, {}, MODULES))).code).toBe('adapter.narrow');
+    expect((await refusal(readMade({ layers_to_transform: [1], layers_pattern: ['blocks'] }, q(0), MODULES))).code).toBe('adapter.narrow');
+  });
+
+  it('ranks and strengths by pattern hold for the modules they match, the first that matches', async () => {
+    const wide = { [key('1.self_attn.q_proj', 'A')]: { shape: [3, 3] }, [key('1.self_attn.q_proj', 'B')]: { shape: [4, 3] } };
+    const state = await readMade({ rank_pattern: { '1.self_attn.q_proj': 3, q_proj: 2 }, alpha_pattern: { '^model.layers.0.self_attn.q_proj': 16, '^layers.1.self_attn.q_proj': 5 } }, wide, MODULES);
+    expect(adapterTargets(state)).toEqual([{ layer: 0, module: 'q_proj', r: 2, loraAlpha: 16 }, { layer: 1, module: 'q_proj', r: 3, loraAlpha: 4 }]);
+    expect(state.rankPattern).toEqual({ 'model.layers.1.self_attn.q_proj': 3 });
+    const written = writePeftAdapter(state);
+    expect(JSON.parse(written.configJson)).toMatchObject({ rank_pattern: state.rankPattern, alpha_pattern: { 'model.layers.0.self_attn.q_proj': 16 } });
+    expect(adapterTargets(await readPeftAdapter(JSON.parse(written.configJson), await open(written.safetensors), { modules: MODULES }))).toEqual(adapterTargets(state));
+    expect(() => writePeftAdapter({ ...state, rankPattern: {} })).toThrow('has rank 3, but the settings give it 2');
+    expect((await refusal(readMade({ rank_pattern: { q_proj: 3 } }, {}, MODULES))).userMessage.expected).toContain('r = 3');
+  });
+
+  it('sizes that differ from the base are told with both names', async () => {
+    const error = await refusal(readMade({}, {}, new Map([...MODULES].map(([k]) => [k, [5, 3]]))));
+    expect(error.userMessage.what).toContain('is [4, 2]');
+    expect(error.userMessage.expected).toContain('[5, 2]');
+    expect(error.userMessage.likelyCause).toContain('names m as its base model; loaded/model is loaded');
+  });
+});
+
 describe('writing', () => {
   it.each([SUFFIXES, FULL_PATHS, 'goldens/qwen3_qknorm/adapter'])('%s comes out with the same tensor bytes and the same config fields', async (folder) => {
     const written = writePeftAdapter(await read(folder));
@@ -119,19 +161,21 @@ describe('an adapter that would load wrong', () => {
     ['DoRA', { use_dora: true }, 'use_dora is true'],
     ['trained biases', { bias: 'lora_only' }, 'bias is lora_only'],
     ['biases of its own', { lora_bias: true }, 'lora_bias'],
-    ['ranks by pattern', { rank_pattern: { q_proj: 8 } }, 'rank_pattern'],
-    ['alphas by pattern', { alpha_pattern: { q_proj: 8 } }, 'alpha_pattern'],
     ['whole modules besides', { modules_to_save: ['lm_head'] }, 'modules_to_save is ["lm_head"]'],
     ['transposed weights', { fan_in_fan_out: true }, 'fan_in_fan_out'],
-    ['some layers by number', { layers_to_transform: [0, 1] }, 'layers_to_transform'],
-    ['layer 0 by number', { layers_to_transform: 0 }, 'layers_to_transform'],
     ['doubled layers', { layer_replication: [[0, 2]] }, 'layer_replication'],
-    ['excluded modules', { exclude_modules: ['k_proj'] }, 'exclude_modules'],
     ['parameters by name', { target_parameters: ['a'] }, 'target_parameters'],
     ['trained tokens', { trainable_token_indices: [1] }, 'trainable_token_indices'],
     ['a variant no one has heard of yet', { use_nextlora: true }, 'use_nextlora'],
     ['a start that changes the base', { init_lora_weights: 'pissa_niter_4' }, 'pissa_niter_4'],
-    ['a pattern for target_modules', { target_modules: '.*(q|v)_proj' }, '.*(q|v)_proj'],
+    ['layers chosen beside a pattern', { target_modules: '.*_proj', layers_to_transform: [0] }, '.*_proj'],
+    ['a pattern of layers without layers', { layers_pattern: 'layers' }, 'layers_pattern is layers'],
+    ['layers that are no numbers', { layers_to_transform: [-1] }, 'layers_to_transform is [-1]'],
+    ['a rank that is none in a pattern', { rank_pattern: { q_proj: 0 } }, 'rank_pattern gives q_proj the value 0'],
+    ['a strength that is none in a pattern', { alpha_pattern: { q_proj: '8' } }, 'alpha_pattern gives q_proj the value 8'],
+    ['a pattern that Python alone knows', { target_modules: '(?<=x)q_proj' }, '(?<= is not known here'],
+    ['activated LoRA', { alora_invocation_tokens: [1, 2] }, 'activated LoRA'],
+    ['parallel layers of Megatron', { megatron_config: { a: 1 } }, 'Megatron'],
     ['no target_modules', { target_modules: null }, 'target_modules is null'],
     ['r in words', { r: '4' }, 'r is 4'],
     ['an alpha of 0', { lora_alpha: 0 }, 'lora_alpha is 0'],
@@ -183,9 +227,8 @@ describe('an adapter that would load wrong', () => {
         if (!(error instanceof EtudeError)) throw error;
         return;
       }
-      expect(state.r).toBe(reference.r);
-      expect([...state.targetModules].sort()).toEqual(reference.targetModules);
-      if (!('lora_alpha' in changed)) expect(state.loraAlpha).toBe(reference.loraAlpha);
+      expect(adapterTargets(state).map(({ layer, module, r }) => [layer, module, r])).toEqual(adapterTargets(reference).map(({ layer, module, r }) => [layer, module, r]));
+      if (!('lora_alpha' in changed) && !('alpha_pattern' in changed)) expect(adapterTargets(state)).toEqual(adapterTargets(reference));
       if (!('use_rslora' in changed)) expect(state.useRslora).toBe(false);
     }), { numRuns: runs(500) });
   });

@@ -295,7 +295,7 @@ export class FakeWorker implements WorkerLike {
         ],
       };
     },
-    'adapter.import': ({ name }) => ({ name, r: 8, targetModules: ['q_proj'] }),
+    'adapter.import': ({ name }) => ({ name, r: 8, targetModules: ['q_proj'], base: null }),
     'storage.info': () => ({ usage: 1.2e9, quota: 39.4e9, persisted: true }),
     cancel: ({ requestId }) => { this.#cancelled.add(requestId); return null; },
   };

@@ -9,7 +9,7 @@ import type { Engine } from '../../engine/device.ts';
 import { readTensor } from '../../engine/tensor.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { sourceFromBytes } from '../../formats/byteSource.ts';
-import { adapterTargets, readPeftAdapter, writePeftAdapter, type AdapterState } from '../../formats/peftAdapter.ts';
+import { adaptedModules, readPeftAdapter, writePeftAdapter, type AdapterState } from '../../formats/peftAdapter.ts';
 import { openSafetensors, readF32, readI32, type SafetensorsFile } from '../../formats/safetensors.ts';
 import { openModelWeights } from '../../hub/modelFolder.ts';
 import { flattenBatch, type BatchLike } from '../../model/batchInputs.ts';
@@ -113,7 +113,7 @@ class CaseRun {
     const folder = await openModelWeights(this.result.name, this.files);
     this.config = parseModelConfig(folder.config, folder.generationConfig ?? undefined);
     const { r, alpha, rslora } = this.golden.lora;
-    this.targets = adapterTargets({ tensors: new Map(this.golden.lora_keys.map((key) => [key, { shape: [0, 0], data: new Float32Array() }])) });
+    this.targets = adaptedModules(this.golden.lora_keys);
     this.lora = { r, loraAlpha: alpha, useRslora: rslora === true, loraDropout: 0, targetModules: [...new Set(this.targets.map((t) => t.module))] };
     for (const b of Object.keys(this.golden.batches)) this.batches.set(b, await this.batch(b));
     const weights = await loadWeights(this.engine, this.config, folder.tensors);
@@ -324,7 +324,7 @@ class CaseRun {
   }
 
   state(tensors: LoraTensors): AdapterState {
-    return { r: this.lora.r, loraAlpha: this.lora.loraAlpha, useRslora: this.lora.useRslora, loraDropout: 0, targetModules: this.lora.targetModules, baseModelNameOrPath: this.result.name, tensors };
+    return { r: this.lora.r, loraAlpha: this.lora.loraAlpha, useRslora: this.lora.useRslora, loraDropout: 0, targetModules: this.lora.targetModules, rankPattern: {}, alphaPattern: {}, baseModelNameOrPath: this.result.name, revision: null, tensors };
   }
 
   expandTargets(modules: readonly string[]): string[] {

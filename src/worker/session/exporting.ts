@@ -4,7 +4,7 @@
  */
 import type { Recipe } from '../../config/recipe.ts';
 import { shareLink } from '../../config/shareUrl.ts';
-import { ADAPTER_WEIGHTS, buildAdapterFiles, exportFileName, verifyAdapterFiles } from '../../export/adapterZip.ts';
+import { ADAPTER_WEIGHTS, buildAdapterFiles, convertedFileName, exportFileName, verifyAdapterFiles } from '../../export/adapterZip.ts';
 import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
 import { unzipFiles, zipFiles } from '../../formats/zip.ts';
 import { batchLogits } from '../../model/inference.ts';
@@ -24,7 +24,10 @@ export interface BuiltExport {
 export interface ExportInput {
   model: LoadedModel;
   adapter: LoraAdapter;
-  recipe: Recipe;
+  /** Null for an adapter made elsewhere, which is then only converted. */
+  recipe: Recipe | null;
+  /** Of an adapter made elsewhere: the name it came under, and the base its config names. */
+  imported: { name: string; base: string | null } | null;
   metrics: readonly StepMetrics[];
   /** A question to show in the README. */
   question: string;
@@ -36,20 +39,20 @@ const CHECK_TOKENS = 64;
 
 export async function buildExport(input: ExportInput): Promise<BuiltExport> {
   const { model, adapter, recipe, question } = input;
-  const state = await stateOf(adapter, recipe.model.name);
-  const prompt = model.encoder(recipe.data.template, null).prompt([{ role: 'user', content: question }]);
+  const state = await stateOf(adapter, baseOf(input));
+  const prompt = recipe && model.encoder(recipe.data.template, null).prompt([{ role: 'user', content: question }]);
   const files = buildAdapterFiles({
     state, recipe, metrics: input.metrics,
-    prompt: { question, rendered: prompt.text, stopIds: prompt.stopIds },
-    shareLink: input.pageUrl === null ? null : shareLink(input.pageUrl, recipe),
+    prompt: prompt && { question, rendered: prompt.text, stopIds: prompt.stopIds },
+    shareLink: input.pageUrl === null || recipe === null ? null : shareLink(input.pageUrl, recipe),
   });
   const zip = zipFiles(files);
-  const fileName = exportFileName(recipe);
-  const verified = await verifyAdapterFiles(unzipFiles(zip, fileName, () => true), state, recipe, model.loraModules);
+  const fileName = recipe ? exportFileName(recipe) : convertedFileName(input.imported?.name ?? 'adapter', state.r);
+  const verified = await verifyAdapterFiles(unzipFiles(zip, fileName, () => true), state, recipe, { modules: model.loraModules });
   const checks: ExportCheck[] = [...verified.checks];
   let { ok } = verified;
   if (verified.state) {
-    const difference = await logitsDifference(model, adapter, verified.state, prompt.ids.slice(0, CHECK_TOKENS));
+    const difference = await logitsDifference(model, adapter, verified.state, (prompt?.ids ?? model.tokenizer.encode(question)).slice(0, CHECK_TOKENS));
     const same = difference === 0;
     ok &&= same;
     const at = checks.findIndex((c) => c.file === ADAPTER_WEIGHTS);
@@ -57,6 +60,13 @@ export async function buildExport(input: ExportInput): Promise<BuiltExport> {
     checks[at] = { ...checks[at]!, ok: checks[at]!.ok && same, detail: `${said} ${checks[at]!.detail}` };
   }
   return { files, zip, fileName, checks, ok };
+}
+
+/** The base as the files will name it: as trained on, or as the imported config had it. */
+function baseOf({ model, recipe, imported }: ExportInput): { name: string; revision: string | null } {
+  if (recipe) return { name: recipe.model.name, revision: recipe.model.revision ?? null };
+  if (imported?.base) return { name: imported.base, revision: null };
+  return { name: model.summary.name, revision: model.summary.revision };
 }
 
 /** Largest difference of logits between the adapter in memory and one read back, over the tokens of a prompt. */

@@ -50,12 +50,13 @@ export async function loadModel(state: SessionState, open: () => Promise<OpenedM
 }
 
 /** Makes an adapter from files the tuned one. */
-export async function importAdapter(state: SessionState, name: string, files: ReadonlyMap<string, ByteSource>): Promise<{ name: string; config: LoraConfig }> {
+export async function importAdapter(state: SessionState, name: string, files: ReadonlyMap<string, ByteSource>): Promise<{ name: string; config: LoraConfig; base: string | null }> {
   const model = state.needModel();
   if (state.busy) throw refuse('run.busy', 'A run is going on.', 'Stop the run before importing an adapter.');
-  const adapter = adapterFrom(model, await openAdapterFolder(name, files, model.loraModules));
-  await state.setTuned({ adapter, recipe: null, runId: null, name });
-  return { name, config: adapter.config };
+  const read = await openAdapterFolder(name, files, { modules: model.loraModules, name: model.summary.name });
+  const adapter = adapterFrom(model, read);
+  await state.setTuned({ adapter, recipe: null, runId: null, name, base: read.baseModelNameOrPath });
+  return { name, config: adapter.config, base: read.baseModelNameOrPath };
 }
 
 export async function exportTuned(state: SessionState): Promise<BuiltExport> {
@@ -65,10 +66,9 @@ export async function exportTuned(state: SessionState): Promise<BuiltExport> {
   const { runs, datasets } = await state.data();
   const detail = tuned.runId ? await runs.detail(tuned.runId) : null;
   const { recipe } = tuned;
-  if (!recipe) throw refuse('export.imported', `${tuned.name} was imported, not trained here; its files are the ones you have.`, 'Train a run, or reopen one under Runs.');
-  const [question] = detail ? await datasets.prompts(model, detail.dataset.id, [0], recipe.data.template).catch(() => []) : [];
+  const [question] = detail && recipe ? await datasets.prompts(model, detail.dataset.id, [0], recipe.data.template).catch(() => []) : [];
   return buildExport({
-    model, adapter: tuned.adapter, recipe, metrics: detail?.metrics ?? [], question: question?.prompt ?? 'What can you tell me?', pageUrl: state.environment.pageUrl,
+    model, adapter: tuned.adapter, recipe, imported: recipe ? null : { name: tuned.name, base: tuned.base ?? null }, metrics: detail?.metrics ?? [], question: question?.prompt ?? 'What can you tell me?', pageUrl: state.environment.pageUrl,
   });
 }
 
@@ -76,8 +76,8 @@ export const modelHandlers = (state: SessionState): HandlersOf<'model' | 'adapte
   'model.load': ({ source }, context) => loadModel(state, () => openSource(state, source, context), context),
   'model.unload': async () => (await state.unload(), null),
   'adapter.import': async ({ name, files }) => {
-    const { config } = await importAdapter(state, name, sourcesFromFiles(files));
-    return { name, r: config.r, targetModules: config.targetModules };
+    const { config, base } = await importAdapter(state, name, sourcesFromFiles(files));
+    return { name, r: config.r, targetModules: config.targetModules, base };
   },
   'export.build': async () => {
     const { zip, fileName, checks, ok } = await exportTuned(state);

@@ -7,7 +7,7 @@ import { deviceLostInRun, outOfMemory } from '../../config/messages.ts';
 import type { Recipe } from '../../config/recipe.ts';
 import type { DataCursor } from '../../data/loader.ts';
 import { variantsInForce } from '../../engine/variants.ts';
-import type { LoraAdapter } from '../../model/lora.ts';
+import { targetsOf, type LoraAdapter } from '../../model/lora.ts';
 import { forecastMemory } from '../../train/memory.ts';
 import { TrainingPlan } from '../../train/plan.ts';
 import { Trainer, type TrainerOptions, type TrainerState } from '../../train/trainer.ts';
@@ -299,7 +299,7 @@ export class RunControl {
     this.#savedStep = state.step;
     await runs.store.putCheckpoint(detail.id, {
       state, variants: variantsInForce(engine), device: engine.info.key, heldOut: feed.split.heldOut,
-      targets: adapter.entries.map(({ layer, module }) => ({ layer, module })),
+      targets: targetsOf(adapter),
     });
     await runs.store.putRun(detail);
     emit({ type: 'train.checkpoint', runId: detail.id, step: state.step });

@@ -7,7 +7,7 @@ import { forecast, openRun, renameRun, resumeRun, startRun } from './training.ts
 
 export const runHandlers = (state: SessionState): HandlersOf<'train' | 'runs'> => ({
   'train.forecast': (args, context) => forecast(state, args.datasetId, args.recipe, context),
-  'train.start': async ({ datasetId, recipe, name }, context) => summaryOf(await state.alone(() => startRun(state, datasetId, recipe, { ...(name ? { name } : {}), context }))),
+  'train.start': async ({ datasetId, recipe, name, fromTuned = false }, context) => summaryOf(await state.alone(() => startRun(state, datasetId, recipe, { ...(name ? { name } : {}), fromTuned, context }))),
   'train.resume': async ({ runId }, context) => summaryOf(await state.alone(() => resumeRun(state, runId, context))),
   'train.pause': async () => (state.needRun().pause(), null),
   'train.continue': async () => (state.needRun().continue(), null),

@@ -1,7 +1,7 @@
 /** Owns how a run comes about: started on a fresh or tuned adapter, resumed from its checkpoint, reopened for its adapter. */
-import type { LoraConfig, Recipe } from '../../config/recipe.ts';
+import { loraConfigSchema, type LoraConfig, type Recipe } from '../../config/recipe.ts';
 import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
-import { allTargets, LoraAdapter, type LoraTarget } from '../../model/lora.ts';
+import { allTargets, LoraAdapter, targetsOf } from '../../model/lora.ts';
 import type { Forecast, RunDetail, RunSummary } from '../protocol.ts';
 import type { RunFeed } from './datasets.ts';
 import type { RequestContext } from './environment.ts';
@@ -27,11 +27,12 @@ export async function startRun(state: SessionState, datasetId: string, recipe: R
   const model = state.needModel();
   const { datasets } = await state.data();
   const dataset = await datasets.get(datasetId);
-  const start = options.fromTuned && state.tuned ? state.tuned.adapter : null;
+  const start = options.fromTuned ? state.needTuned().adapter : null;
+  if (start) refuseOutOfBounds(start.config);
   const lora = start ? start.config : recipe.lora;
   const used: Recipe = { ...recipe, lora };
   const feed = await datasets.feed(model, datasetId, used, options.context ? { context: options.context } : {});
-  const targets = start ? start.entries.map(({ layer, module }): LoraTarget => ({ layer, module })) : allTargets(model.config, lora.targetModules);
+  const targets = start ? targetsOf(start) : allTargets(model.config, lora.targetModules);
   const adapter = new LoraAdapter(model.gpu.engine, model.config, lora, targets);
   if (start) adapter.load(await start.read());
   else adapter.initialise(recipe.training.seed);
@@ -80,6 +81,14 @@ export async function resumeRun(state: SessionState, runId: string, context: Req
     answers: detail.answers.filter((a) => a.step <= step),
   };
   return runToEnd(state, { model, adapter, feed, detail: resumed, checkpoint, answers: true });
+}
+
+/** A run's settings have bounds that an adapter made elsewhere need not keep to. */
+function refuseOutOfBounds(lora: LoraConfig): void {
+  const checked = loraConfigSchema.safeParse(lora);
+  if (checked.success) return;
+  const fields = checked.error.issues.map(({ path }) => `${path.join('.')} is ${String(lora[path[0] as keyof LoraConfig])}`).join(', ');
+  throw refuse('adapter.outOfBounds', `The adapter cannot be trained on: its ${fields}.`, 'Chat with it or convert it; for training, take one of rank 256 or less.');
 }
 
 interface RunParts {
