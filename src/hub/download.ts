@@ -5,7 +5,7 @@
 import { EtudeError } from '../config/errors.ts';
 import { StorageFull, type CacheWriter } from './cacheDisk.ts';
 import { hashOf, type FileHash } from './fileHash.ts';
-import { RetryLater, type HubClient, type HubTreeFile } from './hubClient.ts';
+import { RetryLater, STALL, type HubClient, type HubTreeFile } from './hubClient.ts';
 import { checksum, cutOff, diskFull } from './messages.ts';
 import type { ModelCache, SnapshotState } from './modelCache.ts';
 import { journalLine, type Range, type RangeSet } from './ranges.ts';
@@ -23,7 +23,6 @@ export interface DownloadOptions extends RetryOptions {
 
 const RANGE = 8 * 1024 * 1024;
 const PARALLEL = 4;
-const STALL = 30_000;
 /** Read back for the checksum at a time. */
 const HASH_STEP = 1024 * 1024;
 const PROGRESS_EVERY = 100;

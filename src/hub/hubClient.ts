@@ -39,7 +39,11 @@ export interface HubClientOptions extends RetryOptions {
   endpoint: string;
   token: () => string | null;
   fetch?: typeof fetch;
+  /** Milliseconds without an answer after which a request counts as failed. */
+  stall?: number;
 }
+
+export const STALL = 30_000;
 
 const EXPAND = ['downloads', 'likes', 'gated', 'safetensors', 'config', 'tags'];
 /** A tree has 1,000 entries a page; a model folder that needs more than this is none. */
@@ -140,11 +144,13 @@ export class HubClient {
     // The browsers that drop Authorization on a redirect to another host also have this.
     if (token !== null && !('withResolvers' in Promise) && 'WorkerGlobalScope' in globalThis) throw new EtudeError(oldBrowser());
     const send = this.#options.fetch ?? fetch;
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(new Error('no answer')), this.#options.stall ?? STALL);
     return send(url, {
       headers: { ...headers, ...(token === null ? {} : { Authorization: `Bearer ${token}` }) },
       // Nothing of the browser's own goes along, and what is cached is cached once, by us.
-      credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store', signal,
-    }).catch((cause: unknown) => this.#lost(cause, signal));
+      credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store', signal: AbortSignal.any([signal, silence.signal]),
+    }).catch((cause: unknown) => this.#lost(cause, signal)).finally(() => clearTimeout(timer));
   }
 
   #lost(cause: unknown, signal: AbortSignal): never {

@@ -8,7 +8,7 @@ import type { CacheDisk } from './cacheDisk.ts';
 import { downloadMissing, type DownloadOptions } from './download.ts';
 import { HubClient, type HubListing, type HubRepo, type HubTreeFile } from './hubClient.ts';
 import { downloadedElsewhere, noStorage } from './messages.ts';
-import { ModelCache, type SnapshotState } from './modelCache.ts';
+import { ModelCache, type Snapshot, type SnapshotState } from './modelCache.ts';
 import { missingParts, wantedFiles } from './repoFiles.ts';
 import { isCommit, parseRepoName } from './repoName.ts';
 
@@ -60,7 +60,7 @@ export class HubModels {
     this.#token = options.token || null;
     this.client = new HubClient({
       endpoint: options.endpoint, token: () => this.#token,
-      ...(options.fetch && { fetch: options.fetch }), ...(options.firstPause !== undefined && { firstPause: options.firstPause }),
+      ...(options.fetch && { fetch: options.fetch }), ...(options.firstPause !== undefined && { firstPause: options.firstPause }), ...(options.stall !== undefined && { stall: options.stall }),
     });
   }
 
@@ -91,8 +91,7 @@ export class HubModels {
     const { cache } = this;
     const asked = parseRepoName(name, revision);
     const known = await cache.findRevision(asked.repo, asked.revision);
-    const snapshot = known ?? await this.#begin(asked.repo, asked.revision, options.signal);
-    const complete = snapshot.complete ? snapshot : await this.#download(snapshot, options);
+    const complete = known?.complete ? known : await this.#download(known ?? await this.#plan(asked.repo, asked.revision, options.signal), options);
     await cache.used(complete.repo, complete.commit, Date.now());
     return { repo: complete.repo, commit: complete.commit, files: await cache.sources(complete) };
   }
@@ -107,7 +106,7 @@ export class HubModels {
     if (done === null) throw new EtudeError(downloadedElsewhere(repo));
   }
 
-  async #begin(repo: string, revision: string, signal: AbortSignal): Promise<SnapshotState> {
+  async #plan(repo: string, revision: string, signal: AbortSignal): Promise<Omit<Snapshot, 'createdAt'>> {
     const contents = await this.look(repo, revision, signal);
     if (contents.missing !== null) {
       throw new EtudeError({
@@ -116,17 +115,16 @@ export class HubModels {
         nextStep: 'Choose the original model; conversions usually name it on their page.',
       });
     }
-    // A branch may have moved to a commit that is here already.
-    return this.cache.begin({ repo: contents.repo, commit: contents.commit, revisions: isCommit(revision) ? [] : [revision], files: contents.wanted }, Date.now());
+    return { repo: contents.repo, commit: contents.commit, revisions: isCommit(revision) ? [] : [revision], files: contents.wanted };
   }
 
-  async #download(snapshot: SnapshotState, options: OpenOptions): Promise<SnapshotState> {
+  async #download(snapshot: Omit<Snapshot, 'createdAt'>, options: OpenOptions): Promise<SnapshotState> {
     const { cache } = this;
     const { repo, commit } = snapshot;
     const name = cache.lockName(repo, commit);
     const work = async (): Promise<SnapshotState> => {
-      // Another tab may have brought it while this one waited.
-      const now = await cache.find(repo, commit) ?? await cache.begin(snapshot, Date.now());
+      // Another tab may have brought it while this one waited, or a branch moved to a commit that was here already.
+      const now = await cache.begin(snapshot, Date.now());
       const { firstPause, rangeBytes, stall } = this.#options;
       if (!now.complete) {
         await downloadMissing(this.client, cache, now, {
