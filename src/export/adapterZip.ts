@@ -123,7 +123,7 @@ function compareConfig(back: AdapterState, expected: AdapterState): void {
     if (back[field] !== expected[field]) throw new Error(`${field} is ${String(back[field])} instead of ${String(expected[field])}.`);
   }
   for (const field of ['rankPattern', 'alphaPattern'] as const) {
-    const [got, wanted] = [back, expected].map((state) => JSON.stringify(Object.entries(state[field]).sort()));
+    const [got, wanted] = [back, expected].map((state) => Object.entries(state[field]).map(([pattern, value]) => `${pattern}: ${value}`).toSorted((a, b) => a.localeCompare(b)).join(', '));
     if (got !== wanted) throw new Error(`${field} is ${got} instead of ${wanted}.`);
   }
   const list = (state: AdapterState) => [...state.targetModules].sort().join(', ');

@@ -33,7 +33,7 @@ export function compilePattern(pattern: string): (path: string) => boolean {
 }
 
 function parse(pattern: string): Node {
-  const chars = [...pattern];
+  const chars = Array.from(pattern);
   let at = 0;
   let depth = 0;
   const peek = (): string | undefined => chars[at];

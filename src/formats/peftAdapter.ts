@@ -121,7 +121,7 @@ async function readState(settings: PeftSettings, file: SafetensorsFile, base?: B
   const valuesOf = (of: (path: string) => number) => new Map(stored.map((path) => [path, of(path)]));
   return {
     ...rest,
-    targetModules: plain ? [...rules.targetModules] : canonicalNames(stored, candidates),
+    targetModules: plain ? [...(rules.targetModules as readonly string[])] : canonicalNames(stored, candidates),
     rankPattern: canonicalPattern(valuesOf(rankOf), settings.r),
     alphaPattern: canonicalPattern(valuesOf(alphaOf), settings.loraAlpha),
     tensors,
