@@ -60,7 +60,7 @@ export function parseModelConfig(json: unknown, generationConfig?: unknown): Mod
     ...traits.norms,
     activation: readActivation(json, traits),
     embeddingScale: scaled ? Math.fround(Math.sqrt(hiddenSize)) : 1,
-    attentionScale: (traits.queryPreAttnScalar === null ? headDim : positive(json, 'query_pre_attn_scalar', traits.queryPreAttnScalar)) ** -0.5,
+    attentionScale: 1 / Math.sqrt(traits.queryPreAttnScalar === null ? headDim : positive(json, 'query_pre_attn_scalar', traits.queryPreAttnScalar)),
     attentionSoftcap: traits.attentionSoftcap === 'unread' ? null : positiveOrNull(json, 'attn_logit_softcapping', traits.attentionSoftcap),
     finalSoftcap: traits.finalSoftcap === 'unread' ? null : positiveOrNull(json, 'final_logit_softcapping', traits.finalSoftcap),
     bosTokenId: tokenIds(json['bos_token_id'], 'bos_token_id', traits.bosTokenId)[0] ?? null,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attention, attentionBackward } from '../../src/engine/kernels/attention.ts';
 import { ROW_VARIANTS } from '../../src/engine/rowVariants.ts';
+import { narrow } from '../../src/model/batchInputs.ts';
 import { attention as attentionTwin, attentionBackward as backwardTwin, type AttentionCase } from '../reference/attention.ts';
 import { normal, openKit, type Kit } from './run.ts';
 
@@ -10,8 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => kit.close());
 
-/** Ranges of rows laid end to end: segment after segment, each causal in itself. */
-function segments(lengths: number[]): { keyStart: Uint32Array; keyEnd: Uint32Array; queryEnd: Uint32Array } {
+/** Ranges of rows laid end to end: segment after segment, each causal in itself and, with a window, seeing its last keys alone. */
+function segments(lengths: number[], window: number | null = null): { keyStart: Uint32Array; keyEnd: Uint32Array; queryEnd: Uint32Array } {
   const keyStart: number[] = [];
   const queryEnd: number[] = [];
   for (const length of lengths) {
@@ -21,7 +22,8 @@ function segments(lengths: number[]): { keyStart: Uint32Array; keyEnd: Uint32Arr
       queryEnd.push(start + length);
     }
   }
-  return { keyStart: Uint32Array.from(keyStart), keyEnd: Uint32Array.from(keyStart, (_, i) => i + 1), queryEnd: Uint32Array.from(queryEnd) };
+  const full = { keyStart: Uint32Array.from(keyStart), keyEnd: Uint32Array.from(keyStart, (_, i) => i + 1), queryEnd: Uint32Array.from(queryEnd) };
+  return window === null ? full : { ...full, ...narrow(full, window) };
 }
 
 interface Shape {
@@ -31,6 +33,10 @@ interface Shape {
   lengths: number[];
   /** Spread of q and k: larger gives sharper softmaxes. */
   spread?: number;
+  /** In place of 1 / sqrt(D). */
+  scale?: number;
+  softcap?: number;
+  window?: number;
 }
 
 /** Head dims of both Vec widths, groups of 1, 2, 3 and 8 query heads, segments of one token, T = 200. */
@@ -44,17 +50,26 @@ const SHAPES: Record<(typeof ROW_VARIANTS.attention)[number], Shape[]> = {
     { heads: 2, kvHeads: 1, headDim: 64, lengths: [64], spread: 3 },
     { heads: 3, kvHeads: 3, headDim: 12, lengths: [200] },
     { heads: 2, kvHeads: 1, headDim: 128, lengths: [40, 37] },
+    { heads: 3, kvHeads: 1, headDim: 10, lengths: [9, 30, 1], window: 4 },
+    { heads: 2, kvHeads: 1, headDim: 64, lengths: [64, 7], spread: 2, window: 16, scale: 0.3, softcap: 1.7 },
+    { heads: 6, kvHeads: 2, headDim: 14, lengths: [12, 41], window: 1, softcap: 50, scale: 1 / 16 },
+    { heads: 4, kvHeads: 1, headDim: 256, lengths: [33, 8], window: 9, softcap: 2 },
   ],
   // Software adapters compile these for seconds, so there are few; rows, slices and tiles are all cut across.
   tiled: [
     { heads: 8, kvHeads: 1, headDim: 6, lengths: [7] },
     { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], spread: 3 },
+    { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], window: 37 },
+    { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], spread: 2, window: 5, scale: 0.4, softcap: 1.7 },
     { heads: 1, kvHeads: 1, headDim: 66, lengths: [33] },
     { heads: 2, kvHeads: 1, headDim: 128, lengths: [40, 37] },
   ],
 };
 
-const name = ({ heads, kvHeads, headDim, lengths }: Shape): string => `${heads} heads on ${kvHeads}, D = ${headDim}, segments of ${lengths.join(' + ')}`;
+const name = ({ heads, kvHeads, headDim, lengths, window, scale, softcap }: Shape): string => [
+  `${heads} heads on ${kvHeads}, D = ${headDim}, segments of ${lengths.join(' + ')}`,
+  ...Object.entries({ window, scale, softcap }).flatMap(([what, value]) => (value === undefined ? [] : [`${what} ${value}`])),
+].join(', ');
 
 /** Values of the first rows, and sevens in the rows of the buffer past them. */
 function padded(values: Float64Array, length: number): Float64Array {
@@ -64,12 +79,12 @@ function padded(values: Float64Array, length: number): Float64Array {
 }
 
 async function expectTwin(kit: Kit, variant: string, shape: Shape): Promise<void> {
-  const { heads, kvHeads, headDim, lengths, spread = 1 } = shape;
-  const { keyStart, keyEnd, queryEnd } = segments(lengths);
+  const { heads, kvHeads, headDim, lengths, spread = 1, window = null, scale = 1 / Math.sqrt(headDim), softcap = null } = shape;
+  const { keyStart, keyEnd, queryEnd } = segments(lengths, window);
   const M = keyStart.length;
   const [width, kvWidth] = [heads * headDim, kvHeads * headDim];
   const c: AttentionCase = {
-    heads, kvHeads, headDim, keyStart, keyEnd,
+    heads, kvHeads, headDim, keyStart, keyEnd, scale, softcap,
     q: normal(M * width, 1, spread),
     k: normal(M * kvWidth, 2, spread),
     v: normal(M * kvWidth, 3),
@@ -92,7 +107,7 @@ async function expectTwin(kit: Kit, variant: string, shape: Shape): Promise<void
     dv: kit.empty('dv', rows * kvWidth, 5),
   };
   kit.engine.variants['attention'] = kit.engine.variants['attentionBackward'] = variant;
-  const args = { label: 'test', heads, kvHeads, headDim, ...t };
+  const args = { label: 'test', heads, kvHeads, headDim, scale, softcap, window, ...t };
   const ops = [...attention(kit.engine, args), ...attentionBackward(kit.engine, args)];
   await kit.run(ops, { tokens: M });
 
@@ -140,7 +155,8 @@ describe.each(ROW_VARIANTS['attention.decode'])('attention with a key/value cach
     { queries: 1, past: 200, heads: 8, kvHeads: 1, headDim: 18 },
     { queries: 3, past: 127, heads: 2, kvHeads: 2, headDim: 128 },
     { queries: 4, past: 1, heads: 2, kvHeads: 1, headDim: 260 },
-  ])('$queries new tokens after $past, $heads heads on $kvHeads, D = $headDim: each sees all before it and itself', async ({ queries, past, heads, kvHeads, headDim }) => {
+    { queries: 2, past: 150, heads: 3, kvHeads: 1, headDim: 64, window: 70, softcap: 1.3, scale: 0.2 },
+  ])('$queries new tokens after $past, $heads heads on $kvHeads, D = $headDim: each sees all before it, or its window, and itself', async ({ queries, past, heads, kvHeads, headDim, window, softcap, scale = 1 / Math.sqrt(headDim) }) => {
     kit.engine.variants['attention.decode'] = variant;
     const keys = past + queries;
     const c: AttentionCase = {
@@ -148,13 +164,14 @@ describe.each(ROW_VARIANTS['attention.decode'])('attention with a key/value cach
       q: normal(queries * heads * headDim, 1),
       k: normal(keys * kvHeads * headDim, 2),
       v: normal(keys * kvHeads * headDim, 3),
-      keyStart: new Uint32Array(queries),
+      keyStart: Uint32Array.from({ length: queries }, (_, i) => Math.max(0, past + i + 1 - (window ?? Infinity))),
       keyEnd: Uint32Array.from({ length: queries }, (_, i) => past + i + 1),
+      scale, softcap: softcap ?? null,
     };
     const cache = (keys + 20) * kvHeads * headDim;
     const out = kit.empty('out', queries * heads * headDim);
     const ops = attention(kit.engine, {
-      label: 'test', heads, kvHeads, headDim,
+      label: 'test', heads, kvHeads, headDim, scale, softcap: softcap ?? null,
       q: kit.tensor('q', c.q), k: kit.tensor('k', padded(c.k, cache)), v: kit.tensor('v', padded(c.v, cache)),
       keyStart: kit.tensor('keyStart', Uint32Array.from(c.keyStart)), keyEnd: kit.tensor('keyEnd', Uint32Array.from(c.keyEnd)),
       out, lse: kit.empty('lse', queries * heads),

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { crossEntropy, lossSum } from '../../src/engine/kernels/crossEntropy.ts';
+import { softcap } from '../../src/engine/kernels/softcap.ts';
+import type { Rows } from '../../src/engine/kernel.ts';
 import { ROW_VARIANTS } from '../../src/engine/rowVariants.ts';
-import { crossEntropy as twin } from '../reference/crossEntropy.ts';
+import { crossEntropy as twin, softcap as softcapTwin } from '../reference/crossEntropy.ts';
 import { normal, openKit, uniform, type Kit } from './run.ts';
 
 let kit: Kit;
@@ -54,6 +56,29 @@ describe.each(ROW_VARIANTS.crossEntropy)('cross-entropy, %s', (variant) => {
       if (train) expect(gotLogits.subarray(0, used)).toBeAllclose(dLogits, { relative: 1e-5, absolute: 1e-7 });
       else expect(gotLogits.subarray(0, used)).toEqual(Float32Array.from(logits.subarray(0, used)));
       expect(gotLogits.subarray(used)).toEqual(Float32Array.from(logits.subarray(used)));
+    }
+  });
+
+  it.each(CASES)('$vocab words, rows $start .. $start + $count of $targets, capped: logits, loss and gradient are the twin\'s', async ({ vocab, start, count, targets, spread }) => {
+    const cap = 2.5;
+    const rows: Rows = { kind: 'targets', start, count };
+    const used = Math.min(count, targets - start) * vocab;
+    const logits = normal(count * vocab, 1, spread);
+    const labels = labelsFor(targets, vocab);
+    const capped = softcapTwin(logits.subarray(0, used), cap);
+    const lossScale = 0.37;
+    const { loss, dLogits } = twin(capped, vocab, labels.subarray(start, start + used / vocab), Math.fround(lossScale), cap);
+    for (const train of [false, true]) {
+      const t = { logits: kit.tensor('logits', logits), labels: kit.tensor('labels', labels), loss: kit.empty('loss', targets, 5) };
+      await kit.run([
+        ...softcap(kit.engine, { label: 'test', rows, cols: vocab, x: t.logits, cap }),
+        ...crossEntropy(kit.engine, { label: 'test', rows, vocab, ...t, train, softcap: cap }),
+      ], { targets, lossScale });
+      const got = await kit.read(t.logits);
+      // Where the cap is reached, 1 - (x / cap)^2 is what rounding left of it: an ulp of 1, here as in torch.
+      expect(got.subarray(0, used)).toBeAllclose(train ? dLogits : capped, { relative: 1e-5, absolute: 2e-7 });
+      expect(got.subarray(used)).toEqual(Float32Array.from(logits.subarray(used)));
+      expect((await kit.read(t.loss)).subarray(start, start + used / vocab)).toBeAllclose(loss, { relative: 1e-6, absolute: 1e-6 });
     }
   });
 

@@ -42,7 +42,7 @@ const between = (from: number, to: number, n = 20_000): Float32Array => Float32A
 /** Magnitudes evenly spread over the exponents. */
 const spread = (from: number, to: number, n = 20_000): Float32Array => Float32Array.from(between(Math.log(from), Math.log(to), n), Math.exp);
 
-describe('exp and log of shaders/lib/math.wgsl', () => {
+describe('exp, log and tanh of shaders/lib/math.wgsl', () => {
   it('exp is within 2 units of the last place over the whole range a softmax uses', async () => {
     const x = between(-87, 0);
     expect(worstUlp(x, await onDevice('exp_accurate(x)', x), Math.exp)).toBeLessThan(2);
@@ -58,6 +58,14 @@ describe('exp and log of shaders/lib/math.wgsl', () => {
     const y = await onDevice('exp_accurate(x)', Float32Array.from([-88, -1e4, -3e38, 89, 1e4, 3e38]));
     expect([...y.subarray(0, 3)]).toEqual([0, 0, 0]);
     expect([...y.subarray(3)].every((v) => v > 1e38 && Number.isFinite(v))).toBe(true);
+  });
+
+  it('tanh is within 3 units of the last place from the smallest numbers to where it is 1, on both sides of 0', async () => {
+    for (const x of [between(-12, 12), between(-0.7, 0.7), between(0.6, 0.65), spread(1e-30, 10)]) {
+      expect(worstUlp(x, await onDevice('tanh_accurate(x)', x), Math.tanh)).toBeLessThan(3);
+      expect(await onDevice('tanh4(vec4<f32>(x)).z', x)).toEqual(await onDevice('tanh_accurate(x)', x));
+    }
+    expect([...(await onDevice('tanh_accurate(x)', Float32Array.from([0, -1e4, 1e4, -3e38, 3e38])))]).toEqual([0, -1, 1, -1, 1]);
   });
 
   it('log is within 2 units of the last place, close to 1 too', async () => {

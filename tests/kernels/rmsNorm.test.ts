@@ -35,19 +35,22 @@ describe.each(ROW_VARIANTS.rmsNorm)('RMSNorm, %s', (variant) => {
     const t = {
       x: kit.tensor('x', x), gain: kit.tensor('gain', gain), dOut: kit.tensor('dOut', dOut),
       out: kit.empty('out', all, 5), dx: kit.empty('dx', all, 5), sum: kit.tensor('sum', before),
+      residual: kit.tensor('residual', before), added: kit.empty('added', all, 5),
     };
     const args = { label: 'test', rows, cols, x: t.x, gain: t.gain, eps: EPS };
     await kit.run([
       ...rmsNorm(kit.engine, { ...args, out: t.out }),
+      ...rmsNorm(kit.engine, { ...args, out: t.added, add: t.residual }),
       ...rmsNormBackward(kit.engine, { ...args, dOut: t.dOut, dx: t.dx }),
       ...rmsNormBackward(kit.engine, { ...args, dOut: t.dOut, dx: t.sum, accumulate: true }),
     ], step);
-    const [out, dx, sum] = [await kit.read(t.out), await kit.read(t.dx), await kit.read(t.sum)];
+    const [out, added, dx, sum] = [await kit.read(t.out), await kit.read(t.added), await kit.read(t.dx), await kit.read(t.sum)];
     const expected = backwardTwin(x.subarray(0, used), gain, dOut.subarray(0, used), EPS);
     expect(out.subarray(0, used)).toBeAllclose(twin(x.subarray(0, used), gain, EPS));
+    expect(added.subarray(0, used)).toBeAllclose(twin(x.subarray(0, used), gain, EPS).map((v, i) => v + before[i]!));
     expect(dx.subarray(0, used)).toBeAllclose(expected);
     expect(sum.subarray(0, used)).toBeAllclose(expected.map((v, i) => v + before[i]!));
-    expect([...out.subarray(used), ...dx.subarray(used)].every((v) => v === 5)).toBe(true);
+    expect([...out.subarray(used), ...added.subarray(used), ...dx.subarray(used)].every((v) => v === 5)).toBe(true);
     expect(sum.subarray(used)).toEqual(Float32Array.from(before.subarray(used)));
   });
 

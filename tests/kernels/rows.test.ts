@@ -58,7 +58,7 @@ describe('moving rows', () => {
 });
 
 describe('embedding', () => {
-  it.each(['f32', 'bf16', 'f16'] as const)('looks up %s rows of odd length exactly, whole and in parts', async (dtype) => {
+  it.each(['f32', 'bf16', 'f16'] as const)('looks up %s rows of odd length exactly, whole and in parts, as they are and times a scale', async (dtype) => {
     for (const cols of [7, 12]) {
       for (const maxBinding of [undefined, 256]) {
         const kit = await openKit(maxBinding === undefined ? {} : { maxBinding });
@@ -73,6 +73,9 @@ describe('embedding', () => {
           const got = await kit.read(out);
           expect(got.subarray(0, batch.length * cols)).toEqual(exactly(twin.gatherRows(table, cols, batch)));
           expect(got.subarray(batch.length * cols).every((v) => v === 5)).toBe(true);
+          const scale = Math.fround(Math.sqrt(640));
+          await kit.run(embedding(kit.engine, { label: 'test', ids: kit.tensor('ids', batch.slice()), w, out, scale }), { tokens: batch.length });
+          expect((await kit.read(out)).subarray(0, batch.length * cols)).toEqual(exactly(twin.gatherRows(table, cols, batch).map((v) => v * scale)));
         }
         kit.close();
       }

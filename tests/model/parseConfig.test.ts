@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EtudeError } from '../../src/config/errors.ts';
-import { ARCHITECTURES } from '../../src/model/config.ts';
+import { ARCHITECTURES, type LayerConfig } from '../../src/model/config.ts';
 import { checkTensors, countParameters, expectedTensors } from '../../src/model/expectedTensors.ts';
 import { parseModelConfig } from '../../src/model/parseConfig.ts';
 import { sourceFromBytes } from '../../src/formats/byteSource.ts';
@@ -12,6 +12,7 @@ import { runs } from '../setup/fuzz.ts';
 type Json = Record<string, unknown>;
 interface Resolved {
   headDim: number; numKeyValueHeads: number; rmsNormEps: number; qkvBias: boolean; oBias: boolean; mlpBias: boolean; qkNorm: boolean;
+  layers: LayerConfig[]; attentionScale: number; attentionSoftcap: number | null; finalSoftcap: number | null; embeddingScale: number; localRopeParameters: Json | null;
   tieWordEmbeddings: boolean; ropeType: string; ropeParameters: Json; bosTokenId: number | null; eosTokenIds: number[];
   tensors: Record<string, number[]>;
 }
@@ -28,8 +29,12 @@ describe('a config', () => {
   it.each(Object.keys(cases))('%s is understood as transformers understands it', (name) => {
     const config = parseModelConfig(cases[name]);
     const wanted = resolved[name]!;
-    const { headDim, numKeyValueHeads, rmsNormEps, qkvBias, oBias, mlpBias, qkNorm, tieWordEmbeddings, bosTokenId, eosTokenIds } = wanted;
-    expect(config).toMatchObject({ headDim, numKeyValueHeads, rmsNormEps, qkvBias, oBias, mlpBias, qkNorm, tieWordEmbeddings, bosTokenId, eosTokenIds });
+    const { layers, attentionSoftcap, finalSoftcap, headDim, numKeyValueHeads, rmsNormEps, qkvBias, oBias, mlpBias, qkNorm, tieWordEmbeddings, bosTokenId, eosTokenIds } = wanted;
+    expect(config).toMatchObject({ layers, attentionSoftcap, finalSoftcap, headDim, numKeyValueHeads, rmsNormEps, qkvBias, oBias, mlpBias, qkNorm, tieWordEmbeddings, bosTokenId, eosTokenIds });
+    expect(Math.fround(config.attentionScale)).toBe(Math.fround(wanted.attentionScale));
+    expect(config.embeddingScale).toBe(Math.fround(wanted.embeddingScale));
+    expect(config.localRope?.ropeTheta ?? null).toBe(wanted.localRopeParameters?.['rope_theta'] ?? null);
+    expect(config.localRope?.ropeScaling.type ?? null).toBe(wanted.localRopeParameters?.['rope_type'] ?? null);
     expect(config.ropeTheta).toBe(wanted.ropeParameters['rope_theta']);
     expect(config.ropeScaling.type).toBe(wanted.ropeType);
     if (config.ropeScaling.type === 'llama3') {

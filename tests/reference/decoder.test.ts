@@ -12,7 +12,7 @@ import { decoderForward, decoderLoss, type DecoderTwin } from './decoder.ts';
 const LIMIT = 3e-6;
 
 describe('the f64 twin of the decoder gives what transformers and PEFT computed', () => {
-  it.each(['odd_llama', 'qwen2_f16', 'qwen3_bf16'])('%s: logits with and without the adapter, hidden states, loss', async (name) => {
+  it.each(['odd_llama', 'qwen2_f16', 'qwen3_bf16', 'mistral_window', 'smollm3_window', 'gemma2_softcap', 'gemma3_hub', 'gemma3_v5'])('%s: logits with and without the adapter, hidden states, loss', async (name) => {
     const folder = resolve(import.meta.dirname, '../fixtures/goldens', name);
     const files = await sourcesFromFolder(folder);
     const golden = JSON.parse(new TextDecoder().decode(await files.get('golden.json')!.read(0, files.get('golden.json')!.size)));
