@@ -26,12 +26,14 @@ export interface EtudeSchema extends DBSchema {
   turns: { key: [string, number]; value: Record<number, boolean> };
   runs: { key: string; value: { id: string } };
   checkpoints: { key: string; value: unknown };
+  /** Small things that outlast a visit, each under a key of its owner's. */
+  settings: { key: string; value: unknown };
 }
 
 export type EtudeDatabase = IDBPDatabase<EtudeSchema>;
 
 const NAME = 'etude';
-const VERSION = 1;
+const VERSION = 2;
 
 /** Opens the database. EtudeError 'storage.blocked' when another tab holds an older version open, 'storage.unavailable' when there is none. */
 export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
@@ -39,12 +41,15 @@ export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
   try {
     return await new Promise<EtudeDatabase>((resolve, reject) => {
       opening = openDB<EtudeSchema>(name, VERSION, {
-        upgrade(db) {
-          db.createObjectStore('datasets', { keyPath: 'id' });
-          db.createObjectStore('rows');
-          db.createObjectStore('turns');
-          db.createObjectStore('runs', { keyPath: 'id' });
-          db.createObjectStore('checkpoints');
+        upgrade(db, from) {
+          if (from < 1) {
+            db.createObjectStore('datasets', { keyPath: 'id' });
+            db.createObjectStore('rows');
+            db.createObjectStore('turns');
+            db.createObjectStore('runs', { keyPath: 'id' });
+            db.createObjectStore('checkpoints');
+          }
+          db.createObjectStore('settings');
         },
         blocked: () => reject(heldByAnotherTab()),
         blocking(_current, _blocked, event) {

@@ -10,8 +10,6 @@ import { buildProgram, StepUniform, type Program } from './program.ts';
 import { createTensor, createWeight, destroyTensor, destroyWeight, readTensor, writeTensor, writeWeightBytes, type Tensor } from './tensor.ts';
 import { availableVariants, defaultVariant, SHAPE_CLASSES, type MatmulVariant, type ShapeClass } from './variants.ts';
 
-export { VARIANTS } from './variants.ts';
-
 /** Rows, and the two lengths of the weight [N, K] (of P and Q for TN). */
 interface Sample {
   M: number;
@@ -192,23 +190,4 @@ async function fastest(e: Engine, step: StepUniform, bench: Bench, shape: ShapeC
   const best = sound.reduce<(typeof sound)[number] | undefined>((a, b) => (a && a.ms <= b.ms ? a : b), undefined);
   if (!best || best.ms === Infinity) return null;
   return usual && usual.ms < best.ms * CLEARLY ? usual.variant : best.variant;
-}
-
-/** GFLOP/s of the forward product with the variant in force, on a sample of the size that fits the device. */
-export async function measureGflops(e: Engine): Promise<number> {
-  const bench = makeBench(e, 'matmulNT.wide', (e.info.software ? SOFTWARE_SAMPLES : GPU_SAMPLES)['matmulNT.wide']);
-  const step = new StepUniform(e);
-  try {
-    step.write({ tokens: bench.M, targets: 0 });
-    const program = await buildProgram(e, 'gflops', step, bench.op(e));
-    await time(e, program, bench.M, 1);
-    const n = await batchSize(e, program, bench.M);
-    let ms = Infinity;
-    for (let round = 0; round < ROUNDS; round++) ms = Math.min(ms, (await time(e, program, bench.M, n)) / n);
-    program.destroy();
-    return bench.flops / ms / 1e6;
-  } finally {
-    step.destroy();
-    bench.destroy();
-  }
 }

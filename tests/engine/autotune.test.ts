@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { autotune, measureGflops, VARIANTS } from '../../src/engine/autotune.ts';
+import { autotune } from '../../src/engine/autotune.ts';
 import type { Engine } from '../../src/engine/device.ts';
-import { availableVariants, chosenVariant, defaultVariant, SHAPE_CLASSES, variantsInForce, type ShapeClass } from '../../src/engine/variants.ts';
+import { measureGflops } from '../../src/engine/measure.ts';
+import { availableVariants, chosenVariant, defaultVariant, SHAPE_CLASSES, VARIANTS, variantsInForce, type ShapeClass } from '../../src/engine/variants.ts';
 import { openKit, type Kit } from '../kernels/run.ts';
 
 const defaultsOf = (e: Engine): Record<string, string> =>

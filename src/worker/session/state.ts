@@ -14,6 +14,7 @@ import { refuse } from './refuse.ts';
 import { LOST_WITHIN, type RunControl } from './runControl.ts';
 import { Runs } from './runs.ts';
 import type { Tuned } from './tuned.ts';
+import { tunedVariants } from './tuning.ts';
 
 export class SessionState {
   readonly environment: SessionEnvironment;
@@ -46,9 +47,10 @@ export class SessionState {
   }
 
   engine(): Promise<Engine> {
-    this.#engine ??= openEngine(this.environment.gpu).then((engine) => {
+    this.#engine ??= openEngine(this.environment.gpu).then(async (engine) => {
       this.#loss = engine.lost;
       void engine.lost.then((message) => this.#deviceLost(message));
+      Object.assign(engine.variants, await tunedVariants(engine, async () => (await this.data()).db));
       return engine;
     }).catch((error: unknown) => {
       this.#engine = null;
