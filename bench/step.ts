@@ -17,7 +17,8 @@ import { createTensor } from '../src/engine/tensor.ts';
 import { openSafetensors } from '../src/formats/safetensors.ts';
 import { BatchInputs, flattenBatch } from '../src/model/batchInputs.ts';
 import { windowsOf } from '../src/model/config.ts';
-import { backwardOps, forwardOps, takeActivations, takeScratch } from '../src/model/decoder.ts';
+import { takeActivations, takeScratch } from '../src/model/activations.ts';
+import { backwardOps, forwardOps } from '../src/model/decoder.ts';
 import { lossOps, takeHead } from '../src/model/head.ts';
 import { allTargets, LoraAdapter } from '../src/model/lora.ts';
 import { parseModelConfig } from '../src/model/parseConfig.ts';
@@ -57,7 +58,7 @@ async function stepOps(e: Engine, tokens: number, r: number) {
   const arena = new Arena(e);
   const stats = createTensor(e, 'stats', 4);
   const ctx = { engine: e, config, weights, rope: createRope(e, config, ROW), inputs };
-  const acts = takeActivations(config, arena, flat.tokens, adapter, true);
+  const acts = takeActivations(config, arena, flat.tokens, adapter, 'none');
   const { scratch, dropped } = takeScratch(config, arena, flat.tokens, r, true);
   const head = takeHead(e, config, arena, flat.targets, stats, true);
   const { grads, m, v } = adapter.training();

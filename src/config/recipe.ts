@@ -43,6 +43,10 @@ export const loraConfigSchema = z.strictObject({
 });
 export type LoraConfig = z.infer<typeof loraConfigSchema>;
 
+/** How much of the forward pass is computed again in the backward pass instead of kept. */
+export const RECOMPUTE_POLICIES = ['none', 'cheap', 'layers'] as const;
+export type RecomputePolicy = (typeof RECOMPUTE_POLICIES)[number];
+
 export const trainingConfigSchema = z.strictObject({
   numTrainEpochs: setting(z.number().positive().max(1000).default(3), {
     label: 'Epochs', help: 'How often each row is seen. Usually 1 to 3. More helps small sets and, past a point, teaches by heart.', unit: 'passes', usual: [1, 3], simple: true,
@@ -52,6 +56,9 @@ export const trainingConfigSchema = z.strictObject({
   }),
   perDeviceTrainBatchSize: setting(int(1, 256).default(4), {
     label: 'Batch size', help: 'Rows computed together. Memory grows with it.', unit: 'rows', usual: [1, 8],
+  }),
+  gradientCheckpointing: setting(z.enum(['auto', ...RECOMPUTE_POLICIES]).default('auto'), {
+    label: 'Recompute', help: 'Computes parts of each layer again instead of keeping them: less memory, same numbers. auto takes the first that fits: none, cheap parts, whole layers.',
   }),
   gradientAccumulationSteps: setting(int(1, 256).default(4), {
     label: 'Gradient accumulation', help: 'Batches added up before each step: a larger batch without the memory.', unit: 'batches', usual: [1, 8],

@@ -6,7 +6,7 @@
  * Residual stream: x(l) -> mid(l) = x + attention(norm(x)) -> x(l+1) = mid + mlp(norm(mid)); with sandwich norms what is added is
  * norm(attention(norm(x))) and norm(mlp(norm(mid))).
  */
-import type { TargetModule } from '../config/recipe.ts';
+import type { RecomputePolicy, TargetModule } from '../config/recipe.ts';
 import { attention, attentionBackward } from '../engine/kernels/attention.ts';
 import { dropout } from '../engine/kernels/dropout.ts';
 import { embedding } from '../engine/kernels/embedding.ts';
@@ -15,10 +15,10 @@ import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { rope } from '../engine/kernels/rope.ts';
 import { kvAppend } from '../engine/kernels/rows.ts';
-import type { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import { widths, type BackwardScratch, type LayerActivations } from './activations.ts';
 import type { BatchInputs } from './batchInputs.ts';
 import { layerAt, type ModelConfig } from './config.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
@@ -32,32 +32,6 @@ export interface RopeTable {
 export interface RopeTables {
   global: RopeTable;
   local: RopeTable | null;
-}
-
-/** What the forward pass of one layer leaves for the backward pass. */
-export interface LayerActivations {
-  /** Input of the layer [M, C]. */
-  x: Tensor;
-  inputNormed: Tensor;
-  /** After projection and, where there is one, before the head norm. */
-  q: Tensor;
-  k: Tensor;
-  v: Tensor;
-  /** After head norm and rotary; the same tensors as q and k without head norm. */
-  qRotated: Tensor;
-  kRotated: Tensor;
-  attnOut: Tensor;
-  lse: Tensor;
-  /** With sandwich norms: what attention and MLP give before their outer norm [M, C]. */
-  attnBranch: Tensor | null;
-  mlpBranch: Tensor | null;
-  mid: Tensor;
-  midNormed: Tensor;
-  gate: Tensor;
-  up: Tensor;
-  activated: Tensor;
-  /** x Aᵀ [M, r] of each adapted projection. */
-  xa: Partial<Record<TargetModule, Tensor>>;
 }
 
 export interface DecoderContext {
@@ -82,68 +56,6 @@ export interface LayerCache {
   v: Tensor;
 }
 
-const widths = (c: ModelConfig) => ({ C: c.hiddenSize, F: c.intermediateSize, Q: c.numAttentionHeads * c.headDim, KV: c.numKeyValueHeads * c.headDim });
-
-/** An arena, or something that counts what an arena would be asked for. */
-export type Taker = Pick<Arena, 'take'>;
-/** The part of a LoraAdapter that decides buffer sizes. */
-export interface AdapterPlaces {
-  entries: readonly { layer: number; module: TargetModule; r?: number }[];
-  config: { r: number };
-}
-
-/**
- * Takes the activations of every layer from an arena. `keep` true gives each layer its own (training); false lets all
- * layers share one set (inference), only the residual stream alternates.
- */
-export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: number, lora: AdapterPlaces | null, keep: boolean): { layers: LayerActivations[]; last: Tensor } {
-  const { C, F, Q, KV } = widths(config);
-  const M = maxTokens;
-  const take = (name: string, cols: number): Tensor => arena.take(name, M * cols);
-  const layers: LayerActivations[] = [];
-  let shared: LayerActivations | null = null;
-  const streams = keep ? null : [take('x even', C), take('x odd', C)];
-  for (let l = 0; l < config.numHiddenLayers; l++) {
-    const x = streams ? streams[l % 2]! : take(`x.${l}`, C);
-    if (!keep && shared) {
-      layers.push({ ...shared, x });
-      continue;
-    }
-    const q = take(`q.${l}`, Q);
-    const k = take(`k.${l}`, KV);
-    const layer: LayerActivations = {
-      x,
-      inputNormed: take(`input norm.${l}`, C),
-      q,
-      k,
-      v: take(`v.${l}`, KV),
-      qRotated: config.qkNorm ? take(`q rotated.${l}`, Q) : q,
-      kRotated: config.qkNorm ? take(`k rotated.${l}`, KV) : k,
-      attnOut: take(`attention.${l}`, Q),
-      lse: take(`lse.${l}`, config.numAttentionHeads),
-      attnBranch: config.sandwichNorms ? take(`attention branch.${l}`, C) : null,
-      mlpBranch: config.sandwichNorms ? take(`mlp branch.${l}`, C) : null,
-      mid: take(`mid.${l}`, C),
-      midNormed: take(`mid norm.${l}`, C),
-      gate: take(`gate.${l}`, F),
-      up: take(`up.${l}`, F),
-      activated: take(`activated.${l}`, F),
-      xa: {},
-    };
-    if (lora) {
-      const ranks = new Map<TargetModule, number>();
-      for (const e of keep ? lora.entries.filter((e) => e.layer === l) : lora.entries) {
-        ranks.set(e.module, Math.max(ranks.get(e.module) ?? 0, e.r ?? lora.config.r));
-      }
-      for (const [m, r] of ranks) layer.xa[m] = take(`xa ${m}.${l}`, r);
-    }
-    layers.push(layer);
-    shared = layer;
-  }
-  const last = streams ? streams[config.numHiddenLayers % 2]! : take('x last', C);
-  return { layers, last };
-}
-
 /** embedding, then every layer. `caches` switches to generation: keys and values of earlier tokens come from there. */
 export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations[]; last: Tensor }, lora: LoraUse | null, caches: LayerCache[] | null = null): Op[] {
   const { engine: e, inputs } = ctx;
@@ -152,10 +64,11 @@ export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations
   return ops;
 }
 
-function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor, lora: LoraUse | null, cache: LayerCache | null): Op[] {
+/** `next` null: the layer is computed again for its backward pass, which needs nothing of what it hands on. */
+function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor | null, lora: LoraUse | null, cache: LayerCache | null): Op[] {
   const { engine: e, config, weights } = ctx;
-  const { C, F, KV } = widths(config);
-  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
+  const { C, KV } = widths(config);
+  const { rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
   const name = (part: string): string => `layer ${l} ${part}`;
   const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor): Op[] => [
@@ -163,23 +76,19 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
     ...loraForward(ctx, lora, l, module, x, y, a),
   ];
   /** stream + projection, or stream + norm(projection) where there is an outer norm. */
-  const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor): Op[] =>
-    branch && gain
-      ? [...project(module, x, branch), ...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream })]
-      : project(module, x, out, stream);
+  const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor | null): Op[] => {
+    if (!branch || !gain) return out ? project(module, x, out, stream) : loraA(ctx, lora, l, module, x, a);
+    const ops = project(module, x, branch);
+    if (out) ops.push(...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream }));
+    return ops;
+  };
   const ops = [
-    ...rmsNorm(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, out: a.inputNormed, eps }),
+    ...cheapOps(ctx, l, a, 'inputNormed'),
     ...project('q_proj', a.inputNormed, a.q),
     ...project('k_proj', a.inputNormed, a.k),
     ...project('v_proj', a.inputNormed, a.v),
   ];
-  if (w.qNorm && w.kNorm) {
-    ops.push(
-      ...rmsNorm(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols: headDim, x: a.q, gain: w.qNorm, out: a.qRotated, eps }),
-      ...rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols: headDim, x: a.k, gain: w.kNorm, out: a.kRotated, eps }),
-    );
-  }
-  ops.push(...rotaryOps(ctx, l, name, a.qRotated, a.kRotated, false));
+  ops.push(...cheapOps(ctx, l, a, 'rotated'));
   if (cache) {
     ops.push(
       ...kvAppend(e, { label: name('k cache'), cols: KV, src: a.kRotated, cache: cache.k }),
@@ -191,13 +100,32 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
       label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse,
     }),
     ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid),
-    ...rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.mlpNorm, out: a.midNormed, eps }),
+    ...cheapOps(ctx, l, a, 'midNormed'),
     ...project('gate_proj', a.midNormed, a.gate),
     ...project('up_proj', a.midNormed, a.up),
-    ...gated(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, out: a.activated }),
+    ...cheapOps(ctx, l, a, 'activated'),
     ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next),
   );
   return ops;
+}
+
+/** The parts of a layer that cost next to nothing: norms, head norms with rotary, the gate. */
+function cheapOps(ctx: DecoderContext, l: number, a: LayerActivations, part: 'inputNormed' | 'rotated' | 'midNormed' | 'activated'): Op[] {
+  const { engine: e, config } = ctx;
+  const { C, F } = widths(config);
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim: cols, rmsNormEps: eps } = config;
+  const w = ctx.weights.layers[l]!;
+  const name = (of: string): string => `layer ${l} ${of}`;
+  switch (part) {
+    case 'inputNormed': return rmsNorm(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, out: a.inputNormed, eps });
+    case 'midNormed': return rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.mlpNorm, out: a.midNormed, eps });
+    case 'activated': return gated(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, out: a.activated });
+    case 'rotated': return [
+      ...(w.qNorm ? rmsNorm(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols, x: a.q, gain: w.qNorm, out: a.qRotated, eps }) : []),
+      ...(w.kNorm ? rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols, x: a.k, gain: w.kNorm, out: a.kRotated, eps }) : []),
+      ...rotaryOps(ctx, l, name, a.qRotated, a.kRotated, false),
+    ];
+  }
 }
 
 /** What the scores of a layer's attention are and which tokens they join. */
@@ -225,16 +153,21 @@ function rotaryOps(ctx: DecoderContext, l: number, name: (part: string) => strin
 /** y += scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
 function loraForward(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, y: Tensor, a: LayerActivations): Op[] {
   const entry = lora?.adapter.at(l, module);
-  if (!lora || !entry) return [];
-  const { engine: e } = ctx;
-  const xa = a.xa[module]!;
-  const label = `${modulePath(l, module)} lora`;
-  const [input, drop] = droppedInput(e, lora, entry, x, label);
+  if (!entry) return [];
+  const label = `${modulePath(l, module)} lora B`;
   return [
-    ...drop,
-    ...matmulNT(e, { label: `${label} A`, rows: TOKENS, x: input, w: entry.a, y: xa }),
-    ...matmulNT(e, { label: `${label} B`, rows: TOKENS, x: xa, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
+    ...loraA(ctx, lora, l, module, x, a),
+    ...matmulNT(ctx.engine, { label, rows: TOKENS, x: a.xa[module]!, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
   ];
+}
+
+/** dropout(x) Aᵀ. */
+function loraA(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, a: LayerActivations): Op[] {
+  const entry = lora?.adapter.at(l, module);
+  if (!lora || !entry) return [];
+  const label = `${modulePath(l, module)} lora`;
+  const [input, drop] = droppedInput(ctx.engine, lora, entry, x, label);
+  return [...drop, ...matmulNT(ctx.engine, { label: `${label} A`, rows: TOKENS, x: input, w: entry.a, y: a.xa[module]! })];
 }
 
 function droppedInput(e: Engine, lora: LoraUse, entry: LoraEntry, x: Tensor, label: string): [Tensor, Op[]] {
@@ -243,62 +176,21 @@ function droppedInput(e: Engine, lora: LoraUse, entry: LoraEntry, x: Tensor, lab
   return [out, dropout(e, { label: `${label} dropout`, cols: entry.inFeatures, x, out, p: lora.dropout, stream: entry.stream })];
 }
 
-/** Buffers that the backward pass needs beside the activations; shared by all layers. */
-export interface BackwardScratch {
-  /** Gradient of the residual stream [M, C]; holds d x(last) when the pass begins. */
-  dStream: Tensor;
-  dNormed: Tensor;
-  dAct: Tensor;
-  dGate: Tensor;
-  dUp: Tensor;
-  dAttnOut: Tensor;
-  dq: Tensor;
-  dk: Tensor;
-  dv: Tensor;
-  dqRaw: Tensor;
-  dkRaw: Tensor;
-  /** Log-sum-exp and row sums of dOut * out, interleaved [M, H, 2]. */
-  lseDelta: Tensor;
-  dxa: Tensor;
-  /** [M, widest input], needed when dropout > 0. */
-  dDropped: Tensor | null;
-}
-
-export function takeScratch(config: ModelConfig, arena: Taker, M: number, r: number, withDropout: boolean): { scratch: BackwardScratch; dropped: Tensor | null } {
-  const { C, F, Q, KV } = widths(config);
-  const widest = Math.max(C, F, Q);
-  const dq = arena.take('dq', M * Q);
-  const dk = arena.take('dk', M * KV);
-  return {
-    dropped: withDropout ? arena.take('dropped', M * widest) : null,
-    scratch: {
-      dStream: arena.take('d stream', M * C),
-      dNormed: arena.take('d normed', M * C),
-      dAct: arena.take('d activated', M * F),
-      dGate: arena.take('d gate', M * F),
-      dUp: arena.take('d up', M * F),
-      dAttnOut: arena.take('d attention', M * Q),
-      dq,
-      dk,
-      dv: arena.take('dv', M * KV),
-      dqRaw: config.qkNorm ? arena.take('dq raw', M * Q) : dq,
-      dkRaw: config.qkNorm ? arena.take('dk raw', M * KV) : dk,
-      lseDelta: arena.take('lse and delta', M * config.numAttentionHeads * 2),
-      dxa: arena.take('d xa', M * r),
-      dDropped: withDropout ? arena.take('d dropped', M * widest) : null,
-    },
-  };
-}
-
-/** From d x(last) in scratch.dStream to the LoRA gradients, which accumulate. */
-export function backwardOps(ctx: DecoderContext, layers: LayerActivations[], lora: LoraUse, scratch: BackwardScratch): Op[] {
+/** From d x(last) in scratch.dStream to the LoRA gradients, which accumulate. `kept` as the activations were taken. */
+export function backwardOps(ctx: DecoderContext, layers: LayerActivations[], lora: LoraUse, scratch: BackwardScratch, kept: RecomputePolicy = 'none'): Op[] {
   const lowest = Math.min(...lora.adapter.entries.map((e) => e.layer));
   const ops: Op[] = [];
-  for (let l = layers.length - 1; l >= lowest; l--) ops.push(...layerBackward(ctx, l, layers[l]!, lora, scratch, l > lowest));
+  for (let l = layers.length - 1; l >= lowest; l--) {
+    // What the last layer left is still there.
+    if (kept === 'layers' && l < layers.length - 1) ops.push(...again(layerForward(ctx, l, layers[l]!, null, lora, null)));
+    ops.push(...layerBackward(ctx, l, layers[l]!, lora, scratch, kept, l > lowest));
+  }
   return ops;
 }
 
-function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora: LoraUse, s: BackwardScratch, needInput: boolean): Op[] {
+const again = (ops: Op[]): Op[] => ops.map((op) => ({ ...op, label: `${op.label} again` }));
+
+function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora: LoraUse, s: BackwardScratch, kept: RecomputePolicy, needInput: boolean): Op[] {
   const { engine: e, config, weights } = ctx;
   const { C, F } = widths(config);
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, rmsNormEps: eps } = config;
@@ -310,6 +202,8 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
     ...(dx ? matmulNN(e, { label: `${modulePath(l, module)} dX`, rows: TOKENS, dy, w: w.projections[module].weight, dx, accumulate }) : []),
     ...loraBackward(ctx, lora, l, module, x, dy, dx, a, s),
   ];
+  /** What the backward pass needs again: the input of an adapted projection, rotated queries and keys. */
+  const restored = (part: Parameters<typeof cheapOps>[3], needed: boolean): Op[] => (kept === 'cheap' && needed ? again(cheapOps(ctx, l, a, part)) : []);
   const belowAttention = needInput || adapted('q_proj', 'k_proj', 'v_proj');
   const belowMlp = belowAttention || adapted('o_proj');
   const belowDown = belowMlp || adapted('gate_proj', 'up_proj');
@@ -321,10 +215,11 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
       : [s.dStream, []];
 
   const [dMlp, mlpNormOps] = outOfStream('down_proj', a.mlpBranch, w.mlpOutNorm);
-  const ops = [...mlpNormOps, ...back('down_proj', a.activated, dMlp, belowDown ? s.dAct : null, false)];
+  const ops = [...mlpNormOps, ...restored('activated', adapted('down_proj')), ...back('down_proj', a.activated, dMlp, belowDown ? s.dAct : null, false)];
   if (!belowDown) return ops;
   ops.push(
     ...gatedBackward(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, dOut: s.dAct, dGate: s.dGate, dUp: s.dUp }),
+    ...restored('midNormed', adapted('gate_proj', 'up_proj')),
     ...back('gate_proj', a.midNormed, s.dGate, belowMlp ? s.dNormed : null, false),
     ...back('up_proj', a.midNormed, s.dUp, belowMlp ? s.dNormed : null, true),
   );
@@ -337,6 +232,8 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   );
   if (!belowAttention) return ops;
   ops.push(
+    // Without head norms q and k were rotated in place.
+    ...restored('rotated', w.qNorm !== null),
     ...attentionBackward(e, {
       label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: a.kRotated, v: a.v, out: a.attnOut, lse: a.lse, dOut: s.dAttnOut,
       lseDelta: s.lseDelta, dq: s.dq, dk: s.dk, dv: s.dv,
@@ -351,6 +248,7 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   }
   const dx = needInput ? s.dNormed : null;
   ops.push(
+    ...restored('inputNormed', adapted('q_proj', 'k_proj', 'v_proj')),
     ...back('q_proj', a.inputNormed, s.dqRaw, dx, false),
     ...back('k_proj', a.inputNormed, s.dkRaw, dx, true),
     ...back('v_proj', a.inputNormed, s.dv, dx, true),

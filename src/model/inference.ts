@@ -10,7 +10,8 @@ import { buildProgram, StepUniform, Submitter, type Program } from '../engine/pr
 import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
 import { windowsOf, type ModelConfig } from './config.ts';
-import { forwardOps, takeActivations, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
+import { takeActivations } from './activations.ts';
+import { forwardOps, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
 import { uniformStream, type LoraAdapter } from './lora.ts';
 import { createRope, destroyRope } from './rope.ts';
@@ -41,7 +42,7 @@ export async function batchLogits(model: ModelOnGpu, adapter: LoraAdapter | null
   const programs: Program[] = [];
   try {
     const ctx: DecoderContext = { ...model, rope, inputs };
-    const acts = takeActivations(config, arena, flat.tokens, adapter, options.hidden === true);
+    const acts = takeActivations(config, arena, flat.tokens, adapter, options.hidden === true ? 'none' : 'nothing');
     const head = takeHead(engine, config, arena, flat.targets, stats, false);
     const submitter = new Submitter(engine);
     const run = async (label: string, ops: Parameters<typeof buildProgram>[3]): Promise<void> => {
@@ -149,7 +150,7 @@ export class Generator {
     const { engine, config } = this.#model;
     const arena = this.#arena;
     const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs: this.#inputs };
-    const acts = takeActivations(config, arena, PREFILL, adapter, false);
+    const acts = takeActivations(config, arena, PREFILL, adapter, 'nothing');
     const kv = config.numKeyValueHeads * config.headDim;
     const caches: LayerCache[] = acts.layers.map((_, l) => ({ k: arena.take(`k cache.${l}`, this.contextLength * kv), v: arena.take(`v cache.${l}`, this.contextLength * kv) }));
     this.#head = takeHead(engine, config, arena, 1, this.#stats, false);

@@ -6,7 +6,7 @@ import type { LoraConfig } from '../config/recipe.ts';
 import { countLoraParameters } from '../config/forecast.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { takeActivations, takeScratch } from '../model/decoder.ts';
+import { takeActivations, takeScratch } from '../model/activations.ts';
 
 export interface MemoryForecast {
   /** Bytes. */
@@ -37,7 +37,7 @@ export function forecastMemory(q: MemoryQuestion): MemoryForecast {
     },
   };
   const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => lora.targetModules.map((module) => ({ layer, module }))).flat();
-  takeActivations(config, counter, maxTokens, { entries: layers, config: lora }, true);
+  takeActivations(config, counter, maxTokens, { entries: layers, config: lora }, 'none');
   takeScratch(config, counter, maxTokens, lora.r, lora.loraDropout > 0);
   const chunk = Math.min(maxTargets, 256, Math.max(1, Math.floor(q.maxBinding / (4 * config.vocabSize))));
   const logits = 4 * (chunk * config.vocabSize + 3 * maxTargets * config.hiddenSize);

@@ -4,15 +4,17 @@
  */
 import { EtudeError } from '../config/errors.ts';
 import { outOfMemory } from '../config/messages.ts';
-import type { TrainingConfig } from '../config/recipe.ts';
+import type { RecomputePolicy, TrainingConfig } from '../config/recipe.ts';
 import { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
+import type { StepDims } from '../engine/kernel.ts';
 import { adamW, gradNorm, GRAD_NORM_BLOCK } from '../engine/kernels/optimizer.ts';
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
 import { createTensor, destroyTensor, readTensor, writeTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, type FlatBatch } from '../model/batchInputs.ts';
 import { windowsOf, type ModelConfig } from '../model/config.ts';
-import { backwardOps, forwardOps, takeActivations, takeScratch, type DecoderContext, type RopeTables } from '../model/decoder.ts';
+import { takeActivations, takeScratch } from '../model/activations.ts';
+import { backwardOps, forwardOps, type DecoderContext, type RopeTables } from '../model/decoder.ts';
 import { lossOps, takeHead } from '../model/head.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import { createRope, destroyRope } from '../model/rope.ts';
@@ -29,6 +31,8 @@ export interface PlanOptions {
   /** Longest example: positions run up to here. */
   maxPositions: number;
   loraDropout: number;
+  /** Default 'none'. */
+  recompute?: RecomputePolicy;
   training: Pick<TrainingConfig, 'adamBeta1' | 'adamBeta2' | 'adamEpsilon' | 'weightDecay' | 'maxGradNorm'>;
 }
 
@@ -78,10 +82,10 @@ export class TrainingPlan {
   }
 
   async #build(): Promise<void> {
-    const { engine, config, weights, adapter, maxTokens, maxTargets, loraDropout, training } = this.#options;
+    const { engine, config, weights, adapter, maxTokens, maxTargets, loraDropout, training, recompute = 'none' } = this.#options;
     const arena = this.#arena;
     const ctx: DecoderContext = { engine, config, weights, rope: this.#rope, inputs: this.inputs };
-    const acts = takeActivations(config, arena, maxTokens, adapter, true);
+    const acts = takeActivations(config, arena, maxTokens, adapter, recompute);
     const { scratch, dropped } = takeScratch(config, arena, maxTokens, adapter.maxRank, loraDropout > 0);
     const head = takeHead(engine, config, arena, maxTargets, this.stats, true);
     const { grads, m, v } = adapter.training();
@@ -91,7 +95,7 @@ export class TrainingPlan {
     const micro = [
       ...forwardOps(ctx, acts, trainUse),
       ...lossOps(ctx, head, acts.last, scratch.dStream),
-      ...backwardOps(ctx, acts.layers, trainUse, scratch),
+      ...backwardOps(ctx, acts.layers, trainUse, scratch, recompute),
     ];
     const evaluate = [...forwardOps(ctx, acts, evalUse), ...lossOps(ctx, head, acts.last, null)];
     const optimizer = [
@@ -109,6 +113,11 @@ export class TrainingPlan {
   /** Dispatches of a micro-batch and of an optimizer step, for the record. */
   get dispatches(): { micro: number; optimizer: number } {
     return { micro: this.#programs.micro!.dispatches.length, optimizer: this.#programs.optimizer!.dispatches.length };
+  }
+
+  /** Floating-point operations of a micro-batch of these sizes. */
+  microFlops(dims: StepDims): number {
+    return this.#programs.micro!.dispatches.reduce((sum, d) => sum + d.flops(dims), 0);
   }
 
   get activationBytes(): number {

@@ -1,6 +1,6 @@
 /** A whole training run in miniature: tiny model, rows in memory, the real loader, plan and trainer. */
 import { createHash } from 'node:crypto';
-import { TARGET_MODULES, trainingConfigSchema, type LoraConfig, type Quantization, type TrainingConfig } from '../../src/config/recipe.ts';
+import { TARGET_MODULES, trainingConfigSchema, type LoraConfig, type Quantization, type RecomputePolicy, type TrainingConfig } from '../../src/config/recipe.ts';
 import { countSteps } from '../../src/config/forecast.ts';
 import { batchesInOrder, DataLoader, START, type DataCursor } from '../../src/data/loader.ts';
 import type { EncodedRow } from '../../src/data/types.ts';
@@ -26,6 +26,7 @@ export interface RigOptions {
   /** Of the base model; random ones otherwise. */
   values?: Values;
   quantization?: Quantization;
+  recompute?: RecomputePolicy;
   /** Tokens of a packed row. */
   maxLength?: number;
 }
@@ -69,7 +70,7 @@ export class Rig {
     const { totalSteps, warmupSteps } = countSteps(loader.batchesPerEpoch * B, training);
     const longest = Math.max(maxLength, ...all.map((r) => r.inputIds.length));
     const plan = await TrainingPlan.create({
-      ...model, adapter, maxTokens: B * longest, maxTargets: B * longest, maxPositions: longest, loraDropout: lora.loraDropout, training,
+      ...model, adapter, maxTokens: B * longest, maxTargets: B * longest, maxPositions: longest, loraDropout: lora.loraDropout, training, recompute: options.recompute,
     });
     return new Rig(engine, model, adapter, plan, training, {
       windows: (cursor) => loader.windows(cursor), evaluation: held.length > 0 ? () => batchesInOrder(source, held, B) : null, totalSteps, warmupSteps,
