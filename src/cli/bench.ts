@@ -6,7 +6,6 @@ import { parseArgs } from 'node:util';
 import { openEngine } from '../engine/device.ts';
 import { runBench, type BenchOptions, type BenchResult } from '../worker/bench/runBench.ts';
 import { defaultBatch, parseShape, SHAPE_NAMES } from '../worker/bench/shapes.ts';
-import { benchInBrowser } from './browserRun.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
 const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser]
@@ -78,6 +77,8 @@ export async function main(argv: string[]): Promise<number> {
   };
   const progress = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}\r`));
   if (values.runtime === 'browser') {
+    // Only here: what is packed for a bare machine has neither Vite nor a browser.
+    const { benchInBrowser } = await import('./browserRun.ts');
     for (const text of positionals.length > 0 ? positionals : ['tiny']) {
       report(await benchInBrowser(device, { shape: text, variants, optionsFor: { gpu: optionsFor(false), software: optionsFor(true) } }));
     }

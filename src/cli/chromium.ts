@@ -73,6 +73,8 @@ export function chromiumFlags(device: BrowserDevice): string[] {
     ...(root ? ['--no-sandbox'] : []),
     '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
     '--enable-unsafe-webgpu',
+    // Timestamps to the nanosecond, for the bench.
+    '--disable-dawn-features=timestamp_quantization',
     ...(device === 'swiftshader' ? ['--use-webgpu-adapter=swiftshader'] : process.platform === 'linux' ? ['--enable-features=Vulkan'] : []),
   ];
 }

@@ -3,6 +3,7 @@ import { loraConfigSchema, TARGET_MODULES } from '../../src/config/recipe.ts';
 import { toUserMessage } from '../../src/config/errors.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import { variantsInForce } from '../../src/engine/variants.ts';
+import { create } from '../../src/worker/bench/harness.ts';
 import { stepFlops } from '../../src/worker/bench/flops.ts';
 import { kernelGroup, runBench, spreadOf, type BenchResult } from '../../src/worker/bench/runBench.ts';
 import { parseShape } from '../../src/worker/bench/shapes.ts';
@@ -99,4 +100,20 @@ describe('a run at a tiny shape', () => {
     expect(variantsInForce(engine)).toEqual(result.variants);
     expect(engine.variants).toEqual({});
   });
+});
+
+test('a harness that brings its own GPU and tokens gets steps whose loss falls, a product and the work of a step', async () => {
+  const said: string[] = [];
+  const shape = { L: 1, d: 16, H: 2, ff: 32, V: 64, B: 2, T: 8 };
+  const ours = await create({ shape, tokens: Uint16Array.from({ length: 16 }, (_, i) => (i * 5) % 64), gpu: await testGpu(), info: (line) => said.push(line) });
+  const first = await ours.step();
+  let last = first;
+  for (let i = 0; i < 4; i++) last = await ours.step();
+  await ours.sync();
+  expect(first).toBeGreaterThan(3);
+  expect(last).toBeLessThan(first);
+  expect(await ours.matmul(32, 2)).toBeGreaterThan(0);
+  expect(ours.flopsPerStep).toBeGreaterThan(2 * 2 * 16 * 1536);
+  expect(said).toHaveLength(1);
+  ours.destroy();
 });

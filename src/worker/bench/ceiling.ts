@@ -38,6 +38,13 @@ export async function measureMatmuls(engine: Engine, sides: readonly number[] = 
 }
 
 async function measureOne(engine: Engine, n: number, dtype: StorageType): Promise<number> {
+  // A submit of about 20 ms on a large GPU, so that its latency does not count; one product where it takes longer by itself.
+  const iters = engine.info.software ? 1 : Math.max(1, Math.round(4e11 / (2 * n ** 3)));
+  return (2 * n ** 3) / (await timeMatmul(engine, n, dtype, iters, RUNS)) / 1e6;
+}
+
+/** Milliseconds of one product of squares of n with the variant in force: the mean of `iters` in one submit, the best of `runs` after one to warm up. */
+export async function timeMatmul(engine: Engine, n: number, dtype: StorageType, iters: number, runs = 1): Promise<number> {
   const x = createTensor(engine, 'bench x', n * n);
   const y = createTensor(engine, 'bench y', n * n);
   const w = createWeight(engine, 'bench w', dtype, n, n);
@@ -45,13 +52,11 @@ async function measureOne(engine: Engine, n: number, dtype: StorageType): Promis
   const program = await buildProgram(engine, 'bench', step, matmulNT(engine, { label: 'bench', rows: TOKENS, x, w, y }));
   const dims = { tokens: n, targets: 0 };
   step.write(dims);
-  // A submit of about 20 ms on a large GPU, so that its latency does not count; one product where it takes longer by itself.
-  const times = engine.info.software ? 1 : Math.max(1, Math.round(4e11 / (2 * n ** 3)));
   const submit = async (): Promise<number> => {
     const start = performance.now();
     const encoder = engine.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (let i = 0; i < times; i++) {
+    for (let i = 0; i < iters; i++) {
       for (const d of program.dispatches) {
         pass.setPipeline(d.pipeline);
         pass.setBindGroup(0, d.bindGroup);
@@ -61,13 +66,13 @@ async function measureOne(engine: Engine, n: number, dtype: StorageType): Promis
     pass.end();
     engine.device.queue.submit([encoder.finish()]);
     await engine.device.queue.onSubmittedWorkDone();
-    return performance.now() - start;
+    return (performance.now() - start) / iters;
   };
   try {
     await submit();
     let ms = Infinity;
-    for (let i = 0; i < RUNS; i++) ms = Math.min(ms, await submit());
-    return (2 * n ** 3 * times) / ms / 1e6;
+    for (let i = 0; i < runs; i++) ms = Math.min(ms, await submit());
+    return ms;
   } finally {
     program.destroy();
     for (const t of [x, y]) destroyTensor(engine, t);

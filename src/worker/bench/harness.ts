@@ -1,0 +1,99 @@
+/**
+ * Owns the face that comparison harnesses of other trainers expect: a shape in, steps and products out, on a GPU that they bring.
+ * A step is LoRA of rank 16 on all seven projections over frozen bf16 weights, so compare by FLOP/s: about 4 FLOP a parameter and
+ * token, where full training takes 6.
+ */
+import { loraConfigSchema, TARGET_MODULES, trainingConfigSchema } from '../../config/recipe.ts';
+import { openEngine } from '../../engine/device.ts';
+import { ReadbackRing } from '../../engine/readbackRing.ts';
+import { flattenBatch } from '../../model/batchInputs.ts';
+import { allTargets, LoraAdapter } from '../../model/lora.ts';
+import { parseModelConfig } from '../../model/parseConfig.ts';
+import { destroyWeights, loadWeights } from '../../model/weights.ts';
+import { STATS, TrainingPlan } from '../../train/plan.ts';
+import { timeMatmul } from './ceiling.ts';
+import { stepFlops } from './flops.ts';
+import { syntheticTensors } from './syntheticModel.ts';
+
+export interface HarnessShape {
+  /** Layers, hidden size, heads, feed-forward size, vocabulary, batch, tokens a row. */
+  L: number;
+  d: number;
+  H: number;
+  ff: number;
+  V: number;
+  B: number;
+  T: number;
+  /** Key/value heads; as many as heads where not given. */
+  Hkv?: number;
+}
+
+export interface HarnessOptions {
+  shape: HarnessShape;
+  /** At least B x T token ids, row after row; made up where not given. */
+  tokens?: ArrayLike<number>;
+  gpu: GPU;
+  /** Called with what is computed, once. */
+  info?: (line: string) => void;
+}
+
+export interface Harness {
+  kind: 'lora';
+  /** Arithmetic of a step. */
+  flopsPerStep: number;
+  /** One optimizer step; resolves with its loss. */
+  step(): Promise<number>;
+  /** Resolves when the device has done everything so far. */
+  sync(): Promise<void>;
+  /** Milliseconds of one product of two n x n matrices in f32, the mean of `iters`. */
+  matmul(n: number, iters: number): Promise<number>;
+  destroy(): void;
+}
+
+const LEARNING_RATE = 1e-4;
+const RANK = 16;
+
+export async function create({ shape, tokens, gpu, info }: HarnessOptions): Promise<Harness> {
+  const { L, d, H, ff, V, B, T } = shape;
+  const engine = await openEngine(gpu);
+  const config = parseModelConfig({
+    architectures: ['LlamaForCausalLM'], hidden_size: d, num_hidden_layers: L, num_attention_heads: H, num_key_value_heads: shape.Hkv ?? H,
+    intermediate_size: ff, vocab_size: V, tie_word_embeddings: true, max_position_embeddings: T,
+  });
+  const lora = loraConfigSchema.parse({ r: RANK, loraAlpha: 2 * RANK, loraDropout: 0, targetModules: TARGET_MODULES });
+  const weights = await loadWeights(engine, config, syntheticTensors(config));
+  const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
+  adapter.initialise(42);
+  const inputIds = Int32Array.from({ length: B * T }, (_, i) => (tokens ? tokens[i]! : i * 7919 + 13) % V);
+  const flat = flattenBatch({
+    shape: [B, T], inputIds, labels: inputIds, positions: Int32Array.from({ length: B * T }, (_, i) => i % T), segments: new Int32Array(B * T).fill(1),
+  });
+  const plan = await TrainingPlan.create({
+    engine, config, weights, adapter, maxTokens: flat.tokens, maxTargets: flat.targets, maxPositions: T, loraDropout: 0, training: trainingConfigSchema.parse({}),
+  });
+  const ring = new ReadbackRing(engine, 'stats', STATS.size, 3);
+  const flopsPerStep = stepFlops(config, lora, { tokens: B * T, targets: flat.targets, pairs: (B * T * (T + 1)) / 2 }).total;
+  info?.(`Etude on ${engine.info.description}: LoRA r ${RANK} on all projections, ${(flopsPerStep / 1e9).toFixed(2)} GFLOP a step`);
+  let steps = 0;
+  return {
+    kind: 'lora',
+    flopsPerStep,
+    async step() {
+      plan.resetStats();
+      await plan.microBatch(flat, 1 / flat.targets, 0);
+      await plan.optimizerStep(LEARNING_RATE, ++steps);
+      return new Promise<number>((resolve, reject) => {
+        ring.push(plan.stats, (stats) => resolve(stats[STATS.loss]!)).catch(reject);
+      });
+    },
+    sync: () => engine.device.queue.onSubmittedWorkDone(),
+    matmul: (n, iters) => timeMatmul(engine, n, 'f32', iters),
+    destroy() {
+      ring.destroy();
+      plan.destroy();
+      adapter.destroy();
+      destroyWeights(engine, weights);
+      engine.destroy();
+    },
+  };
+}
