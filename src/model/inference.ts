@@ -105,18 +105,26 @@ export interface GenerateOptions {
 /** Tokens of a prompt that go through the model at once. */
 const PREFILL = 64;
 
+/** A program over so many tokens at a time: the kernels for one row are others than those for many. */
+interface Pass {
+  inputs: BatchInputs;
+  program: Program;
+}
+
 /** One resident generator: buffers, caches and programs for a context of fixed size. */
 export class Generator {
   readonly contextLength: number;
   readonly #model: ModelOnGpu;
   readonly #arena: Arena;
-  readonly #inputs: BatchInputs;
+  readonly #prefillInputs: BatchInputs;
+  readonly #decodeInputs: BatchInputs;
   readonly #rope: RopeTables;
   readonly #step: StepUniform;
   readonly #stats: Tensor;
   readonly #submitter: Submitter;
   #head!: HeadBuffers;
-  #program: Program | null = null;
+  #prefill: Pass | null = null;
+  #decode: Pass | null = null;
   #lastTurn: Promise<void> = Promise.resolve();
 
   private constructor(model: ModelOnGpu, contextLength: number) {
@@ -124,7 +132,8 @@ export class Generator {
     this.#model = model;
     this.contextLength = contextLength;
     this.#arena = new Arena(engine);
-    this.#inputs = new BatchInputs(engine, PREFILL, 1, windowsOf(config));
+    this.#prefillInputs = new BatchInputs(engine, PREFILL, 1, windowsOf(config));
+    this.#decodeInputs = new BatchInputs(engine, 1, 1, windowsOf(config));
     this.#rope = createRope(engine, config, contextLength);
     this.#step = new StepUniform(engine);
     this.#stats = createTensor(engine, 'stats', 4);
@@ -149,16 +158,17 @@ export class Generator {
   async #build(adapter: LoraAdapter | null): Promise<void> {
     const { engine, config } = this.#model;
     const arena = this.#arena;
-    const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs: this.#inputs };
-    const acts = takeActivations(config, arena, PREFILL, adapter, 'nothing');
     const kv = config.numKeyValueHeads * config.headDim;
-    const caches: LayerCache[] = acts.layers.map((_, l) => ({ k: arena.take(`k cache.${l}`, this.contextLength * kv), v: arena.take(`v cache.${l}`, this.contextLength * kv) }));
+    const caches: LayerCache[] = Array.from({ length: config.numHiddenLayers }, (_, l) => ({ k: arena.take(`k cache.${l}`, this.contextLength * kv), v: arena.take(`v cache.${l}`, this.contextLength * kv) }));
     this.#head = takeHead(engine, config, arena, 1, this.#stats, false);
-    this.#program = await buildProgram(engine, adapter ? 'generate tuned' : 'generate base', this.#step, [
-      ...forwardOps(ctx, acts, use(adapter), caches),
-      ...pickOps(ctx, this.#head, acts.last),
-      ...logitsOps(ctx, this.#head, 0),
-    ]);
+    const pass = async (name: string, inputs: BatchInputs): Promise<Pass> => {
+      const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs };
+      const acts = takeActivations(config, arena, inputs.maxTokens, adapter, 'nothing');
+      const ops = [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, this.#head, acts.last), ...logitsOps(ctx, this.#head, 0)];
+      return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops) };
+    };
+    this.#prefill = await pass('prompt', this.#prefillInputs);
+    this.#decode = await pass('next token', this.#decodeInputs);
   }
 
   /**
@@ -219,9 +229,10 @@ export class Generator {
       slot: new Uint32Array(n),
       source: new Uint32Array(0),
     };
-    this.#inputs.upload(flat);
+    const { inputs, program } = n === 1 ? this.#decode! : this.#prefill!;
+    inputs.upload(flat);
     this.#step.write({ tokens: n, targets: flat.targets, kvPast: past });
-    await this.#submitter.run([this.#program!], flat);
+    await this.#submitter.run([program], flat);
     return past + n;
   }
 
@@ -232,9 +243,10 @@ export class Generator {
   }
 
   destroy(): void {
-    this.#program?.destroy();
+    for (const pass of [this.#prefill, this.#decode]) pass?.program.destroy();
     this.#arena.destroy();
-    this.#inputs.destroy();
+    this.#prefillInputs.destroy();
+    this.#decodeInputs.destroy();
     destroyRope(this.#model.engine, this.#rope);
     this.#step.destroy();
     destroyTensor(this.#model.engine, this.#stats);
