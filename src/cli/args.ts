@@ -5,9 +5,10 @@ import { NODE_GPU_KINDS, type NodeGpuKind } from './nodeGpu.ts';
 
 export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT folder.
 
-  npm run finetune -- --model <folder|builtin> --data <file|builtin> --out <folder> [options]
+  npm run finetune -- --model <folder|org/name|builtin> --data <file|builtin> --out <folder> [options]
 
-  --model    folder with config.json, *.safetensors and tokenizer files, or 'builtin'
+  --model    folder with config.json, *.safetensors and tokenizer files, a model of the Hugging Face hub as
+             org/name or org/name@revision, or 'builtin'
   --data     .jsonl, .json or .csv file, or 'builtin'
   --out      folder for adapter_config.json, adapter_model.safetensors, README.md, recipe.json and metrics.jsonl
   --recipe   recipe file (JSON) or share link; without it the defaults, or the built-in example's own
@@ -15,7 +16,11 @@ export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT fol
   --runtime  browser (headless Chromium, default) or node (Dawn)
   --device   auto (default), gpu, swiftshader, or with --runtime node also lavapipe
   --overwrite  write into a folder that already holds files
-  --help`;
+  --help
+
+  HF_TOKEN     token for gated models; goes to the hub's host alone
+  HF_ENDPOINT  another host that speaks the hub's protocol
+  ETUDE_CACHE  folder for downloaded models`;
 
 export interface FinetuneArgs {
   model: string;
@@ -73,7 +78,7 @@ export function parseFinetuneArgs(args: string[]): FinetuneArgs | 'help' {
     throw badArgument('--device lavapipe does not work with --runtime browser.', 'auto, gpu or swiftshader; or --runtime node.');
   }
   return {
-    model: required('model', "A model folder, or 'builtin'."),
+    model: required('model', "A model folder, org/name on the hub, or 'builtin'."),
     data: required('data', "A .jsonl, .json or .csv file, or 'builtin'."),
     out: required('out', 'A folder to write the adapter to.'),
     recipe: values.recipe ?? null,

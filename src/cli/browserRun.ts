@@ -13,7 +13,7 @@ import type { CaseResult } from '../worker/conformance/runCase.ts';
 import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageBench, PageBenchOutcome, PageCase, PageCaseOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
 import { launchPersistentChromium } from './chromium.ts';
 import type { NodeGpuKind } from './nodeGpu.ts';
-import type { RunRequest } from './runRequest.ts';
+import type { ModelOnDisk, RunRequest } from './runRequest.ts';
 import { startStaticServer } from './staticServer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -55,9 +55,11 @@ class Mounts {
   }
 }
 
+const named = ({ name, revision }: ModelOnDisk) => ({ name, ...(revision === undefined ? {} : { revision }) });
+
 async function pageJob(request: RunRequest, mounts: Mounts): Promise<PageJob> {
   return {
-    model: request.model === 'builtin' ? 'builtin' : await mounts.folder(request.model),
+    model: request.model === 'builtin' ? 'builtin' : { ...await mounts.folder(request.model.folder), ...named(request.model) },
     data: request.data === 'builtin' ? 'builtin' : await mounts.file(request.data),
     adapter: request.adapter === null ? null : await mounts.folder(request.adapter),
     recipe: request.recipe,

@@ -5,11 +5,14 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EtudeError } from '../config/errors.ts';
+import type { Recipe } from '../config/recipe.ts';
 import { METRICS } from '../export/adapterZip.ts';
 import { openAdapterFolder } from '../hub/adapterFolder.ts';
+import type { RepoName } from '../hub/repoName.ts';
 import type { HeadlessEvent, HeadlessOutcome } from '../worker/headlessRun.ts';
 import { FINETUNE_USAGE, parseFinetuneArgs, type FinetuneArgs } from './args.ts';
 import { sourcesFromFolder } from './fsSource.ts';
+import { fetchHubModel, repoOfArgument, revisionFor } from './hubArgument.ts';
 import { MetricsFile } from './metricsFile.ts';
 import { formatDuration, ProgressBar } from './progress.ts';
 import { recipeFromArguments } from './recipeArgument.ts';
@@ -105,21 +108,31 @@ async function writeAdapter(out: string, outcome: HeadlessOutcome): Promise<{ te
   return { tensors: adapter.tensors.size };
 }
 
+async function modelOnDisk(args: FinetuneArgs, repo: RepoName | null, recipe: Recipe, reporter: Reporter): Promise<RunRequest['model']> {
+  if (args.model === 'builtin') return 'builtin';
+  if (repo === null) return { folder: args.model, name: basename(resolve(args.model)) };
+  const revision = revisionFor(args.model, repo.repo, recipe) ?? repo.revision;
+  return fetchHubModel({ ...repo, revision }, (label, done, total) => reporter.onEvent({ type: 'progress', requestId: 0, label, done, total, unit: 'bytes' }));
+}
+
 export async function main(words: string[]): Promise<number> {
   const args = parseFinetuneArgs(words);
   if (args === 'help') {
     console.log(FINETUNE_USAGE);
     return 0;
   }
-  await checkPath('model', args.model, 'folder');
+  const repo = repoOfArgument(args.model);
+  if (repo === null) await checkPath('model', args.model, 'folder');
   await checkPath('data', args.data, 'file');
   await checkPath('adapter', args.adapter, 'folder');
-  const recipe = recipeFromArguments(args);
+  const asked = recipeFromArguments(args);
   const out = await prepareOut(args);
-  const request: RunRequest = { model: args.model, data: args.data, adapter: args.adapter, device: args.device, recipe };
   const reporter = new Reporter(new MetricsFile(join(out, METRICS)));
   let outcome: HeadlessOutcome;
   try {
+    const model = await modelOnDisk(args, repo, asked, reporter);
+    const recipe: Recipe = model === 'builtin' || model.revision === undefined ? asked : { ...asked, model: { source: 'hub', name: model.name, revision: model.revision } };
+    const request: RunRequest = { model, data: args.data, adapter: args.adapter, device: args.device, recipe };
     outcome = args.runtime === 'node'
       ? await (await import('./nodeRun.ts')).runInNode(request, reporter.onEvent)
       : await (await import('./browserRun.ts')).runInBrowser(request, reporter.onEvent);

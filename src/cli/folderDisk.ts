@@ -43,6 +43,11 @@ export class FolderDisk implements CacheDisk {
     this.#models = join(folder, 'models');
   }
 
+  /** Where a folder of the cache lies. */
+  pathOf(folder: string): string {
+    return this.#path(folder);
+  }
+
   #path(folder: string, name = ''): string {
     return join(this.#models, folder, name);
   }

@@ -12,9 +12,10 @@ const builtinFolder = resolve(import.meta.dirname, '../../public/builtin');
 const loadBuiltin: BuiltinLoader = (path) => sourceFromPath(resolve(builtinFolder, path));
 
 async function jobFromDisk(request: RunRequest): Promise<HeadlessJob> {
+  const { model } = request;
   const folder = async (path: string) => ({ name: basename(resolve(path)), files: await sourcesFromFolder(path) });
   return {
-    model: request.model === 'builtin' ? 'builtin' : await folder(request.model),
+    model: model === 'builtin' ? 'builtin' : { ...await folder(model.folder), name: model.name, ...(model.revision === undefined ? {} : { revision: model.revision }) },
     data: request.data === 'builtin' ? 'builtin' : { name: basename(request.data), blob: await openAsBlob(request.data) },
     adapter: request.adapter === null ? null : await folder(request.adapter),
     recipe: request.recipe,

@@ -34,6 +34,9 @@ function readFileOrLink(argument: string): ReadRecipe {
 /** Names in a recipe are plain: anything else becomes an underscore. */
 const plainName = (path: string): string => basename(resolve(path)).replaceAll(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').slice(0, 200);
 
+/** The recipe pins a model of the hub, and it is the one asked for. */
+const keepsHub = (recipe: Recipe, model: string): boolean => recipe.model.source === 'hub' && recipe.model.name === model.split('@', 1)[0];
+
 /** A whole recipe that names the model and data really used. */
 export function recipeFromArguments(args: { recipe: string | null; model: string; data: string }): Recipe {
   const builtin = args.model === 'builtin' && args.data === 'builtin';
@@ -50,7 +53,7 @@ export function recipeFromArguments(args: { recipe: string | null; model: string
   }
   return {
     ...recipe,
-    model: args.model === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'folder', name: plainName(args.model) },
+    model: args.model === 'builtin' ? { source: 'builtin', name: 'builtin' } : keepsHub(recipe, args.model) ? recipe.model : { source: 'folder', name: plainName(args.model) },
     dataset: args.data === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'file', name: plainName(args.data) },
   };
 }

@@ -2,9 +2,15 @@
 import type { Recipe } from '../config/recipe.ts';
 import type { NodeGpuKind } from './nodeGpu.ts';
 
+export interface ModelOnDisk {
+  folder: string;
+  name: string;
+  /** Commit of a model of the hub. */
+  revision?: string;
+}
+
 export interface RunRequest {
-  /** Folder, or 'builtin'. */
-  model: string;
+  model: 'builtin' | ModelOnDisk;
   /** File, or 'builtin'. */
   data: string;
   /** PEFT adapter folder to start from. */

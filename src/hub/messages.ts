@@ -116,7 +116,7 @@ export const noStorage = (): UserMessage => ({
 
 export const downloadedElsewhere = (repo: string): UserMessage => ({
   code: 'hub.elsewhere',
-  what: `${repo} is being downloaded in another tab or process.`,
+  what: `${repo} is being downloaded in another tab, or by another command.`,
   nextStep: 'Wait for its end, or cancel it there.',
 });
 

@@ -117,7 +117,7 @@ page.etudeRun = async (job, device) => {
     const { files, ...outcome } = await runHeadless(
       { gpu, loadBuiltin: builtinFromSite(new URL('builtin/', location.href).href) },
       {
-        model: job.model === 'builtin' ? 'builtin' : named(job.model),
+        model: job.model === 'builtin' ? 'builtin' : { ...named(job.model), ...(job.model.revision === undefined ? {} : { revision: job.model.revision }) },
         data: job.data === 'builtin' ? 'builtin' : { name: job.data.name, blob: await blobFromAddress(job.data) },
         adapter: job.adapter === null ? null : named(job.adapter),
         recipe: job.recipe,

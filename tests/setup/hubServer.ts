@@ -71,6 +71,16 @@ const refusal = (status: number, code: string | null, message: string): Answer =
   status, headers: { 'Content-Type': 'application/json; charset=utf-8', ...(code ? { 'X-Error-Code': code } : {}), 'X-Error-Message': message }, body: Buffer.from(JSON.stringify({ error: message })),
 });
 
+const drained = (response: ServerResponse): Promise<void> => new Promise((resolve) => {
+  const done = (): void => {
+    response.off('drain', done);
+    response.off('close', done);
+    resolve();
+  };
+  response.on('drain', done);
+  response.on('close', done);
+});
+
 export class HubServer {
   readonly requests: TestRequest[] = [];
   readonly faults: Fault[] = [];
@@ -170,7 +180,7 @@ export class HubServer {
     for (let at = 0; at < end && !response.destroyed; at += PIECE) {
       const piece = body.subarray(at, Math.min(end, at + PIECE));
       record.sent += piece.length;
-      if (!response.write(piece)) await new Promise((resolve) => { response.once('drain', resolve); response.once('close', resolve); });
+      if (!response.write(piece)) await drained(response);
       if (this.bytesPerSecond !== Infinity) await new Promise((resolve) => setTimeout(resolve, (piece.length / this.bytesPerSecond) * 1000));
     }
     if (fault?.hangAfter !== undefined) return;

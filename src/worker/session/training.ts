@@ -30,7 +30,7 @@ export async function startRun(state: SessionState, datasetId: string, recipe: R
   const start = options.fromTuned ? state.needTuned().adapter : null;
   if (start) refuseOutOfBounds(start.config);
   const lora = start ? start.config : recipe.lora;
-  const used: Recipe = { ...recipe, lora };
+  const used: Recipe = { ...recipe, lora, model: pinned(model, recipe.model) };
   const feed = await datasets.feed(model, datasetId, used, options.context ? { context: options.context } : {});
   const targets = start ? targetsOf(start) : allTargets(model.config, lora.targetModules);
   const adapter = new LoraAdapter(model.gpu.engine, model.config, lora, targets);
@@ -89,6 +89,12 @@ function refuseOutOfBounds(lora: LoraConfig): void {
   if (checked.success) return;
   const fields = checked.error.issues.map(({ path }) => `${path.join('.')} is ${String(lora[path[0] as keyof LoraConfig])}`).join(', ');
   throw refuse('adapter.outOfBounds', `The adapter cannot be trained on: its ${fields}.`, 'Chat with it or convert it; for training, take one of rank 256 or less.');
+}
+
+/** A model of the hub is on record with the commit that was really loaded. */
+function pinned(model: LoadedModel, named: Recipe['model']): Recipe['model'] {
+  const { source, name, revision } = model.summary;
+  return source === 'hub' && revision !== null ? { source, name, revision } : named;
 }
 
 interface RunParts {
@@ -167,7 +173,11 @@ function speedKey(state: SessionState, recipe: Recipe): string {
 
 function checkModel(model: LoadedModel, detail: RunDetail): void {
   const { name, architecture } = detail.model;
-  if (name === model.summary.name && architecture === model.summary.architecture) return;
+  const { source, revision } = detail.recipe.model;
+  if (name === model.summary.name && architecture === model.summary.architecture) {
+    if (source !== 'hub' || revision === undefined || revision === model.summary.revision) return;
+    throw refuse('run.otherRevision', `${detail.name} was trained on ${name} at ${revision.slice(0, 12)}; ${model.summary.revision?.slice(0, 12) ?? 'another version'} is loaded.`, `Load ${name} at ${revision}, then try again.`);
+  }
   throw refuse('run.otherModel', `${detail.name} was trained on ${name}; ${model.summary.name} is loaded.`, `Load ${name} under Model, then try again.`);
 }
 
