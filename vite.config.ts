@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 import { contentSecurityPolicyPlugin, hubEndpoint } from './scripts/contentSecurityPolicy.ts';
+import { offlinePlugin, SERVICE_WORKER } from './scripts/offlinePlugin.ts';
 
 const nonce = randomBytes(16).toString('base64url');
 const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -10,7 +11,7 @@ const page = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 export default defineConfig(({ mode }) => ({
   // Relative addresses, so that the built folder works from any sub-path of any host.
   base: './',
-  plugins: [react(), contentSecurityPolicyPlugin(nonce)],
+  plugins: [react(), contentSecurityPolicyPlugin(nonce), offlinePlugin()],
   define: { ETUDE_HUB_ENDPOINT: JSON.stringify(hubEndpoint()) },
   html: { cspNonce: nonce },
   worker: { format: 'es' },
@@ -22,6 +23,10 @@ export default defineConfig(({ mode }) => ({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     // Mode 'headless' builds the page of the command line alone (src/cli/browserRun.ts).
-    rolldownOptions: { input: { headless: page('headless.html'), ...(mode === 'headless' ? {} : { index: page('index.html') }) } },
+    rolldownOptions: {
+      input: { headless: page('headless.html'), ...(mode === 'headless' ? {} : { index: page('index.html'), sw: page('src/offline/serviceWorker.ts') }) },
+      // A service worker lies beside the page it serves, under a name that stays.
+      output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? SERVICE_WORKER : 'assets/[name]-[hash].js') },
+    },
   },
 }));

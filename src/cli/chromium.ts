@@ -90,10 +90,10 @@ function needChromium(): string {
 }
 
 /** A headless Chromium with WebGPU on the device asked for. Throws EtudeError 'browser.missing' where none is installed. */
-export async function launchChromium(device: BrowserDevice): Promise<Browser> {
+export async function launchChromium(device: BrowserDevice, moreFlags: readonly string[] = []): Promise<Browser> {
   const executablePath = needChromium();
   const { chromium } = await import('playwright-core');
-  return chromium.launch({ executablePath, headless: true, args: chromiumFlags(device) });
+  return chromium.launch({ executablePath, headless: true, args: [...chromiumFlags(device), ...moreFlags] });
 }
 
 /** The same with a profile on disk, so that IndexedDB has the disk's room instead of memory's. */

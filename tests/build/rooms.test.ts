@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   train: ['config', 'engine', 'model', 'data/types.ts'],
   export: ['config', 'formats', 'type:model'],
   worker: ['config', 'formats', 'data', 'hub', 'engine', 'model', 'train', 'export'],
+  offline: [],
   stores: ['config', 'worker/client.ts', 'type:worker/protocol.ts', 'type:data/types.ts'],
   ui: ['config', 'stores', 'type:worker/client.ts', 'type:worker/protocol.ts', 'type:data/types.ts'],
   'main.tsx': ['ui', 'stores', 'config', 'worker/client.ts'],

@@ -44,6 +44,8 @@ export interface StudioOptions {
   fragment?: string;
   /** Runs in the page before its own code. */
   initScript?: () => void;
+  /** Lets the page keep itself for use without a network. Otherwise what is kept would answer in place of routes and counts. */
+  serviceWorker?: boolean;
   /** Source that runs in the worker before its own code, e.g. to take WebGPU away: init scripts do not reach workers. */
   workerScript?: string;
 }
@@ -52,12 +54,15 @@ export interface StudioOptions {
 const ACTION_TIMEOUT = 60_000;
 
 /** Serves the build and starts Chromium once for a test file; open as many studios in it as needed. */
-export async function startStudios(): Promise<{ open(options?: StudioOptions): Promise<Studio>; browser: Browser; stop(): Promise<void> }> {
-  const server = await startStaticServer({ [SUB_PATH]: inject('dist') });
-  const browser = await launchChromium('swiftshader');
+export async function startStudios(more: { flags?: readonly string[]; dist?: string } = {}): Promise<{
+  open(options?: StudioOptions): Promise<Studio>; browser: Browser; /** Takes the studio's own host off the network. */ unplug(): Promise<void>; stop(): Promise<void>;
+}> {
+  const server = await startStaticServer({ [SUB_PATH]: more.dist ?? inject('dist') });
+  const browser = await launchChromium('swiftshader', more.flags);
   return {
     browser,
     open: (options = {}) => openStudio(browser, server.origin, options),
+    unplug: () => server.close(),
     async stop() {
       await browser.close();
       await server.close();
@@ -71,6 +76,7 @@ async function openStudio(browser: Browser, origin: string, options: StudioOptio
     colorScheme: options.colorScheme ?? 'light',
     reducedMotion: 'reduce',
     acceptDownloads: true,
+    serviceWorkers: options.serviceWorker ? 'allow' : 'block',
   });
   const requests: StudioRequest[] = [];
   const errors: string[] = [];
