@@ -27,6 +27,8 @@ export interface Engine {
   readonly layouts: Map<string, GPUBindGroupLayout>;
   /** Chosen kernel variant by shape class ('matmul.wide' -> 'direct'), by measurement or by hand; a run records them. */
   readonly variants: Record<string, string>;
+  /** How long a submit may be: a frame of a page that is looked at queues behind it, and what nobody sees need not wait. */
+  submitBudgetMs: number;
   /** Bytes of live buffers, and the most there ever were since `resetPeak`. */
   readonly memory: { live: number; peak: number };
   createBuffer(label: string, bytes: number, usage: number): GPUBuffer;
@@ -50,9 +52,14 @@ export const MAX_STORAGE_BUFFERS = 8;
 
 export interface EngineOptions {
   powerPreference?: GPUPowerPreference;
+  /** Whether a person looks at a page that shares this device; default false. */
+  watched?: boolean;
   /** Lower the binding limit below the adapter's, for tests. */
   maxBinding?: number;
 }
+
+/** Milliseconds of a submit: while a page is looked at, a share of a frame; else long enough that submits cost nothing. */
+export const submitBudget = (watched: boolean): number => (watched ? 10 : 35);
 
 /** Browsers hide WebGPU from plain http; Node has no notion of it. */
 const insecure = (): boolean => 'isSecureContext' in globalThis && !globalThis.isSecureContext;
@@ -99,6 +106,7 @@ function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptio
       key: text.trim(),
     },
     variants: {},
+    submitBudgetMs: submitBudget(options.watched ?? false),
     pipelines: new Map(),
     layouts: new Map(),
     memory,

@@ -125,7 +125,7 @@ async function makeDispatch(engine: Engine, op: Op, step: GPUBuffer, params: GPU
 }
 
 /**
- * Encodes programs and submits them in pieces of about `budgetMs`, judged by the speed measured so far.
+ * Encodes programs and submits them in pieces of about the engine's `submitBudgetMs`, judged by the speed measured so far.
  * At most `MAX_IN_FLIGHT` pieces are queued: beyond that `run` waits, so that nothing else on the GPU starves.
  */
 export class Submitter {
@@ -133,7 +133,6 @@ export class Submitter {
   readonly #inFlight = new Set<Promise<void>>();
   /** FLOP per ms, learned from finished submits. */
   #speed: number;
-  budgetMs: number;
   /** What was handed to the queue so far, and the time of the calling thread that it took. */
   readonly counted = { submits: 0, dispatches: 0, encodeMs: 0 };
   /** Times every dispatch while set; slower, since each then has a pass of its own. */
@@ -143,9 +142,8 @@ export class Submitter {
   /** What a dispatch costs beside its arithmetic, as FLOP. */
   static readonly DISPATCH_FLOPS = 50_000;
 
-  constructor(engine: Engine, budgetMs = 12) {
+  constructor(engine: Engine) {
     this.#engine = engine;
-    this.budgetMs = budgetMs;
     this.#speed = engine.info.software ? 1e6 : 2e8;
   }
 
@@ -194,7 +192,7 @@ export class Submitter {
           pass = null;
         }
         flops += d.flops(dims) + Submitter.DISPATCH_FLOPS;
-        if (flops > this.#speed * this.budgetMs || profiler?.full) await flush();
+        if (flops > this.#speed * this.#engine.submitBudgetMs || profiler?.full) await flush();
       }
     }
     await flush();

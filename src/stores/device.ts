@@ -33,6 +33,11 @@ export async function openDevice(): Promise<void> {
   }
 }
 
+/** While the page is hidden, pieces of GPU work may be longer. */
+export async function setWatched(watched: boolean): Promise<void> {
+  await request('page.watched', { watched }).catch(() => null);
+}
+
 export async function refreshStorage(): Promise<void> {
   try {
     useDevice.setState({ storage: await request('storage.info', {}) });

@@ -212,6 +212,8 @@ export interface CachedModel {
 
 /** Every request: its arguments and its result. */
 export interface Requests {
+  /** The page is looked at, or is hidden: decides how long pieces of GPU work may be. */
+  'page.watched': { args: { watched: boolean }; result: null };
   'device.open': { args: { measure?: boolean }; result: DeviceInfo };
   'model.load': { args: { source: ModelSource }; result: ModelSummary };
   'model.unload': { args: Record<string, never>; result: null };
@@ -236,6 +238,11 @@ export interface Requests {
   /** Keeps a row's switches in the dataset, so that training masks the row as data.inspect shows it. */
   'data.setTrainedTurns': { args: { datasetId: string; index: number; trainedTurns: Record<number, boolean> }; result: null };
   'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
+  /** Every row that was dropped, cut or changed, by line, as a file. With a template (and a loaded model) also what training drops and cuts. */
+  'data.changes': {
+    args: { datasetId: string; format: 'text' | 'json'; template?: TemplateId; maxLength?: number };
+    result: { fileName: string; blob: Blob; entries: number };
+  };
   'train.forecast': { args: { datasetId: string; recipe: Recipe }; result: Forecast };
   /** Resolves when the run ends, is stopped, or fails; progress comes as events. `fromTuned` goes on from the tuned adapter's weights; its rank and layers win over the recipe's. */
   'train.start': { args: { datasetId: string; recipe: Recipe; name?: string; fromTuned?: boolean }; result: RunSummary };

@@ -173,6 +173,7 @@ export class FakeWorker implements WorkerLike {
   readonly #run = (id: string): RunDetail => this.#runs.find((r) => r.id === id)!;
 
   readonly #handlers: { [N in RequestName]: (args: Requests[N]['args'], id: number) => Promise<Requests[N]['result']> | Requests[N]['result'] } = {
+    'page.watched': () => null,
     'device.open': ({ measure }) => {
       const d = this.#o.device;
       // oxlint-disable-next-line no-throw-literal -- carried to the page as the error of the request

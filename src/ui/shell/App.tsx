@@ -11,6 +11,7 @@ import { ShortcutsDialog } from './ShortcutsDialog.tsx';
 import { TopBar } from './TopBar.tsx';
 import { useDocumentTitle } from './useDocumentTitle.ts';
 import { useGlobalShortcuts } from './useShortcuts.ts';
+import { useWatched } from './useWatched.ts';
 
 const SCREENS: Record<Place, React.ComponentType> = {
   model: HomeScreen,
@@ -47,6 +48,7 @@ export function App() {
   const place = useSession((s) => s.place);
   useGlobalShortcuts();
   useDocumentTitle();
+  useWatched();
   useEffect(() => { window.scrollTo(0, 0); }, [place]);
   const Screen = SCREENS[place];
   return (

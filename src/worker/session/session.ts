@@ -39,6 +39,7 @@ export class Session {
         const { usage = 0, quota = 0 } = (await environment.storage?.estimate()) ?? {};
         return { usage, quota, persisted: (await environment.storage?.persisted()) ?? false };
       },
+      'page.watched': async ({ watched }) => (await state.watch(watched), null),
       // Handled where the messages arrive.
       cancel: async () => null,
     };

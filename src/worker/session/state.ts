@@ -4,7 +4,7 @@
  */
 import { EtudeError, type UserMessage } from '../../config/errors.ts';
 import { openDatabase, type EtudeDatabase } from '../../data/db.ts';
-import { openEngine, type Engine } from '../../engine/device.ts';
+import { openEngine, submitBudget, type Engine } from '../../engine/device.ts';
 import { measureGflops } from '../../engine/measure.ts';
 import type { DeviceInfo } from '../protocol.ts';
 import { Datasets } from './datasets.ts';
@@ -34,8 +34,19 @@ export class SessionState {
   #busy = false;
   #work: Promise<unknown> | null = null;
 
+  /** Whether a person looks at the page; without a page nobody does. */
+  #watched: boolean;
+
   constructor(environment: SessionEnvironment) {
     this.environment = environment;
+    this.#watched = environment.pageUrl !== null;
+  }
+
+  /** A hidden page has no frames that would queue behind the training. */
+  async watch(watched: boolean): Promise<void> {
+    this.#watched = watched;
+    const engine = await this.#engine?.catch(() => null);
+    if (engine) engine.submitBudgetMs = submitBudget(watched);
   }
 
   get busy(): boolean {
@@ -47,7 +58,7 @@ export class SessionState {
   }
 
   engine(): Promise<Engine> {
-    this.#engine ??= openEngine(this.environment.gpu).then(async (engine) => {
+    this.#engine ??= openEngine(this.environment.gpu, { watched: this.#watched }).then(async (engine) => {
       this.#loss = engine.lost;
       void engine.lost.then((message) => this.#deviceLost(message));
       Object.assign(engine.variants, await tunedVariants(engine, async () => (await this.data()).db));
