@@ -5,7 +5,7 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 
 import { EtudeError } from '../config/errors.ts';
-import type { DatasetSummary, StoredRow } from './types.ts';
+import type { AppliedFix, DatasetSummary, RowNote, StoredRow } from './types.ts';
 
 export interface DatasetRecord {
   id: string;
@@ -24,6 +24,10 @@ export interface EtudeSchema extends DBSchema {
   rows: { key: [string, number]; value: StoredRow[] };
   /** Switches of the mask inspector, by [dataset, row]: trained or not, by message index. */
   turns: { key: [string, number]; value: Record<number, boolean> };
+  /** What an import dropped or changed, in chunks, by [dataset, chunk number]. */
+  notes: { key: [string, number]; value: RowNote[] };
+  /** Fixes in force, by dataset, in the order in which they were applied. */
+  fixes: { key: string; value: AppliedFix[] };
   runs: { key: string; value: { id: string } };
   checkpoints: { key: string; value: unknown };
   /** Small things that outlast a visit, each under a key of its owner's. */
@@ -33,7 +37,8 @@ export interface EtudeSchema extends DBSchema {
 export type EtudeDatabase = IDBPDatabase<EtudeSchema>;
 
 const NAME = 'etude';
-const VERSION = 2;
+/** 1: datasets, rows, turns, runs, checkpoints. 2: settings. 3: notes, fixes. */
+const VERSION = 3;
 
 /** Opens the database. EtudeError 'storage.blocked' when another tab holds an older version open, 'storage.unavailable' when there is none. */
 export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
@@ -49,7 +54,11 @@ export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
             db.createObjectStore('runs', { keyPath: 'id' });
             db.createObjectStore('checkpoints');
           }
-          db.createObjectStore('settings');
+          if (from < 2) db.createObjectStore('settings');
+          if (from < 3) {
+            db.createObjectStore('notes');
+            db.createObjectStore('fixes');
+          }
         },
         blocked: () => reject(heldByAnotherTab()),
         blocking(_current, _blocked, event) {

@@ -3,11 +3,12 @@
  * index without holding the set. A half-written import is never listed and is removed. Refuses to know formats and tokens.
  */
 import { stored, type DatasetRecord, type EtudeDatabase } from './db.ts';
-import type { DatasetSummary, Mapping, StoredRow } from './types.ts';
+import type { DatasetSummary, Mapping, RowNote, StoredRow } from './types.ts';
 
 /** A chunk closes at this many rows or characters of source, whichever comes first. */
 const CHUNK_ROWS = 64;
 const CHUNK_CHARS = 256 * 1024;
+const CHUNK_NOTES = 1000;
 /** Chunks kept at hand for reading in random order. */
 const CACHED_CHUNKS = 64;
 /** An import that wrote nothing for so long (ms) belongs to a tab that is gone. */
@@ -53,8 +54,9 @@ export class DatasetStore {
     for (const key of this.#chunks.keys()) if (key.startsWith(`${id}/`)) this.#chunks.delete(key);
     const all = IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
     await stored(async () => {
-      const tx = this.#db.transaction(['datasets', 'rows', 'turns'], 'readwrite');
-      await Promise.all([tx.objectStore('datasets').delete(id), tx.objectStore('rows').delete(all), tx.objectStore('turns').delete(all), tx.done]);
+      const tx = this.#db.transaction(['datasets', 'rows', 'turns', 'notes'], 'readwrite');
+      const parts = (['rows', 'turns', 'notes'] as const).map((name) => tx.objectStore(name).delete(all));
+      await Promise.all([tx.objectStore('datasets').delete(id), ...parts, tx.done]);
     });
   }
 
@@ -90,6 +92,15 @@ export class DatasetStore {
       found.push(row);
     }
     return found;
+  }
+
+  /** What the import dropped or changed, in file order; one chunk is held at a time. */
+  async *notes(id: string): AsyncGenerator<RowNote> {
+    for (let chunk = 0; ; chunk++) {
+      const notes = await stored(() => this.#db.get('notes', [id, chunk]));
+      if (!notes) return;
+      yield* notes;
+    }
   }
 
   async setTrainedTurns(id: string, index: number, trainedTurns: Record<number, boolean>): Promise<void> {
@@ -133,6 +144,8 @@ export class DatasetWriter {
   #pending: StoredRow[] = [];
   #chars = 0;
   #rows = 0;
+  #notes: RowNote[] = [];
+  #noteChunks = 0;
 
   constructor(db: EtudeDatabase, record: DatasetRecord, remove: () => Promise<void>) {
     this.id = record.id;
@@ -152,9 +165,16 @@ export class DatasetWriter {
     if (this.#pending.length >= CHUNK_ROWS || this.#chars >= CHUNK_CHARS) await this.#flush();
   }
 
+  /** Records what happened to a row. */
+  async note(note: RowNote): Promise<void> {
+    this.#notes.push(note);
+    if (this.#notes.length >= CHUNK_NOTES) await this.#flushNotes();
+  }
+
   /** Makes the dataset visible. */
   async finish(summary: DatasetSummary): Promise<DatasetSummary> {
     await this.#flush();
+    await this.#flushNotes();
     await stored(() => this.#db.put('datasets', { ...this.#record, state: 'ready', summary }));
     return summary;
   }
@@ -163,6 +183,13 @@ export class DatasetWriter {
   async abort(): Promise<void> {
     this.#pending = [];
     await this.#remove();
+  }
+
+  async #flushNotes(): Promise<void> {
+    if (this.#notes.length === 0) return;
+    const notes = this.#notes;
+    this.#notes = [];
+    await stored(() => this.#db.put('notes', notes, [this.id, this.#noteChunks++]));
   }
 
   async #flush(): Promise<void> {

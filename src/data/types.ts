@@ -64,6 +64,16 @@ export interface SkippedLine {
   reason: string;
 }
 
+/** What an import did to a row, beyond keeping it as it is. */
+export interface RowNote {
+  /** 1-based line or element of the file. */
+  line: number;
+  action: 'dropped' | 'changed';
+  reason: string;
+  /** Which file, where a dataset has several. */
+  file?: string;
+}
+
 export interface DatasetSummary {
   id: string;
   name: string;
@@ -73,6 +83,10 @@ export interface DatasetSummary {
   /** Rows that could not be parsed: counted whole, the first 1,000 named. */
   skipped: number;
   skippedLines: SkippedLine[];
+  /** Rows kept with a change; each is named in the record of changes. Missing in datasets of an earlier Etude. */
+  changed?: number;
+  /** What is to be known of the file as a whole: fields not read, a list that never closes. */
+  notices?: string[];
   mapping: Mapping;
   /** Why this shape was chosen, in words. */
   detectedBecause: string;
@@ -80,6 +94,24 @@ export interface DatasetSummary {
   fields: string[];
   createdAt: number;
 }
+
+/** A correction of many rows at once, recorded with the dataset and undone as a whole. The stored rows stay as they are. */
+export interface AppliedFix {
+  id: string;
+  /** The finding it answers. */
+  kind: FindingKind;
+  action: FixAction;
+  appliedAt: number;
+  /** Rows it concerns, all of them, in file order. */
+  rows: Int32Array;
+  /** Lines of those rows, for the record of changes. */
+  lines: Int32Array;
+  /** In words: "Exact copies: the first of each is kept". */
+  title: string;
+}
+
+/** 'drop' leaves the rows out, 'trim' takes white space off the ends of their contents. */
+export type FixAction = 'drop' | 'trim';
 
 /** A raw row for the table, cut to a displayable size. */
 export interface DisplayRow {

@@ -6,6 +6,11 @@ import Papa from 'papaparse';
 
 import { readLines, type RowRead, type TextLine } from './lines.ts';
 
+/** The first line, which names the columns, cannot be read. */
+export class CsvHeaderError extends Error {
+  override readonly name = 'CsvHeaderError';
+}
+
 /** Longest record: a quote that is still open after this many characters was never meant to be one. */
 const MAX_RECORD_CHARS = 4 * 2 ** 20;
 /** How often a file may be taken up again behind a quote that never closes. */
@@ -20,13 +25,17 @@ export function guessDelimiter(head: string): string {
   return DELIMITERS.includes(meta.delimiter) ? meta.delimiter : ',';
 }
 
-/** Rows as objects, keyed by the header's names. */
+/** Rows as objects, keyed by the header's names. Throws CsvHeaderError: no row means anything without its names. */
 export async function* readCsv(chunks: AsyncIterable<Uint8Array>, delimiter: string): AsyncGenerator<RowRead> {
   let header: string[] | null = null;
   const batch: Complete[] = [];
   for await (const record of readRecords(chunks, delimiter)) {
-    if (header === null && 'text' in record) {
-      header = nameColumns(parseRecords([record], delimiter)[0]?.fields ?? []);
+    if (header === null) {
+      const [parsed] = 'text' in record ? parseRecords([record], delimiter) : [];
+      if (!parsed?.fields || parsed.quotes !== null) throw new CsvHeaderError(`line ${record.line}: ${'problem' in record ? record.problem : (parsed?.quotes ?? 'it falls apart')}`);
+      header = nameColumns(parsed.fields);
+      const renamed = header.flatMap((name, i) => (name === parsed.fields![i]!.trim() ? [] : [`column ${i + 1} "${parsed.fields![i]!.trim()}" is called "${name}"`]));
+      if (renamed.length > 0) yield { line: record.line, notice: `names of columns are empty or given twice: ${renamed.slice(0, 20).join('; ')}` };
     } else if ('text' in record) {
       batch.push(record);
       if (batch.length >= BATCH_RECORDS) yield* rowsOf(batch.splice(0), header!, delimiter);
@@ -39,20 +48,23 @@ export async function* readCsv(chunks: AsyncIterable<Uint8Array>, delimiter: str
 }
 
 function rowsOf(records: Complete[], header: string[], delimiter: string): RowRead[] {
-  return parseRecords(records, delimiter).map(({ line, fields, quotes }): RowRead => {
-    if (fields === null || quotes !== null) return { line, problem: `quotes: ${quotes ?? 'the record falls apart'}` };
-    if (fields.length !== header.length) return { line, problem: `${fields.length} fields where the header has ${header.length}` };
-    return { line, value: Object.fromEntries(header.map((name, i) => [name, fields[i]!])) };
+  return parseRecords(records, delimiter).map(({ line, lastLine, fields, quotes, changed }): RowRead => {
+    const to = lastLine > line ? ` (lines ${line} to ${lastLine})` : '';
+    if (fields === null || quotes !== null) return { line, problem: `quotes: ${quotes ?? 'the record falls apart'}${to}` };
+    if (fields.length !== header.length) return { line, problem: `${fields.length} fields where the header has ${header.length}${to}` };
+    return { line, value: Object.fromEntries(header.map((name, i) => [name, fields[i]!])), ...(changed === undefined ? {} : { changed }) };
   });
 }
 
 /** Papa Parse on many records at once; where it finds another number of them, one by one. */
-function parseRecords(records: Complete[], delimiter: string): { line: number; fields: string[] | null; quotes: string | null }[] {
+function parseRecords(records: Complete[], delimiter: string): { line: number; lastLine: number; fields: string[] | null; quotes: string | null; changed?: string }[] {
   if (records.length === 0) return [];
   const { data, errors } = Papa.parse<string[]>(records.map((record) => record.text).join('\n'), { delimiter, newline: '\n' });
   const quotes = errors.filter((error) => error.type === 'Quotes');
   if (records.length > 1 && (data.length !== records.length || quotes.length > 0)) return records.flatMap((record) => parseRecords([record], delimiter));
-  return records.map(({ line }, i) => ({ line, fields: data.length === records.length ? data[i]! : null, quotes: quotes[0]?.message ?? null }));
+  return records.map(({ line, lastLine, changed }, i) => ({
+    line, lastLine, fields: data.length === records.length ? data[i]! : null, quotes: quotes[0]?.message ?? null, ...(changed === undefined ? {} : { changed }),
+  }));
 }
 
 function nameColumns(fields: string[]): string[] {
@@ -67,7 +79,9 @@ function nameColumns(fields: string[]): string[] {
 
 interface Complete {
   line: number;
+  lastLine: number;
   text: string;
+  changed?: string;
 }
 type CsvRecord = Complete | { line: number; problem: string };
 
@@ -86,8 +100,11 @@ async function* readRecords(chunks: AsyncIterable<Uint8Array>, delimiter: string
     const record = open;
     reset();
     const broken = record.find((part) => part.text === null);
-    if (broken) return [{ line: broken.line, problem: broken.problem! }];
-    return [{ line: record[0]!.line, text: record.map((part) => part.text).join('\n') }];
+    const [first, last] = [record[0]!.line, record.at(-1)!.line];
+    if (broken) return [{ line: broken.line, problem: last > first ? `${broken.problem!} (lines ${first} to ${last})` : broken.problem! }];
+    // The last line's break ends the record and is no part of it.
+    const breaks = record.slice(0, -1).filter((part) => part.cr).length;
+    return [{ line: first, lastLine: last, text: record.map((part) => part.text).join('\n'), ...(breaks === 0 ? {} : { changed: `${breaks} line break${breaks === 1 ? '' : 's'} inside a field: CR LF became LF` }) }];
   };
   const reset = () => {
     open = [];
@@ -99,7 +116,10 @@ async function* readRecords(chunks: AsyncIterable<Uint8Array>, delimiter: string
     const [first, ...rest] = open;
     reset();
     if (!first) return [];
-    if (++restarts > MAX_RESTARTS) return [{ line: first.line, problem: `a quote that opens here never closes; ${rest.length + 1} lines passed over` }];
+    if (++restarts > MAX_RESTARTS) {
+      const passed = rest.filter((line) => line.text !== '').map((line) => ({ line: line.line, problem: `passed over: inside a quote that opens in line ${first.line} and never closes` }));
+      return [{ line: first.line, problem: 'a quote that opens here never closes' }, ...passed];
+    }
     return [{ line: first.line, problem: 'a quote that opens here never closes' }, ...rest.flatMap(take)];
   };
   for await (const line of readLines(chunks)) yield* take(line);

@@ -1,10 +1,11 @@
 /**
  * Owns a JSON file of rows, split element by element without holding it whole: an array of rows, an object with the
  * rows in one field ({"data": […]}), one object, or objects one after another. An element that does not parse is named
- * by its number and passed over. Refuses to know what a row means.
+ * by its number and passed over; what lies outside of the rows, and a list that never closes, is said in a notice.
+ * Refuses to know what a row means.
  */
 import { joinBytes, type RowRead } from './lines.ts';
-import { parserWords } from './jsonl.ts';
+import { parseRow } from './jsonRow.ts';
 
 /** The file does not start as JSON does. */
 export class NotJsonError extends Error {
@@ -29,8 +30,8 @@ export async function* readJsonElements(chunks: AsyncIterable<Uint8Array>): Asyn
 /** Finds where elements begin and end; only the element under way is held. */
 export class ElementSplitter {
   readonly #decoder = new TextDecoder('utf-8', { fatal: true });
-  /** 'root': between top-level values; 'array': inside the array of rows; 'done': the rest does not matter. */
-  #mode: 'root' | 'array' | 'done' = 'root';
+  /** 'root': between top-level values; 'array': inside the array of rows; 'behind': behind a wrapped array; 'done': given up. */
+  #mode: 'root' | 'array' | 'behind' | 'done' = 'root';
   #wrapped = false;
   #count = 0;
   #line = 1;
@@ -60,6 +61,11 @@ export class ElementSplitter {
   #expectKey = false;
   #afterColon = false;
   #wrapperOpen = false;
+  /** Top-level fields of the first object so far. */
+  #keys: string[] = [];
+  /** Fields beside the one that holds the rows. */
+  readonly #otherFields: string[] = [];
+  #rowsField = '';
 
   push(chunk: Uint8Array): RowRead[] {
     const found: RowRead[] = [];
@@ -68,6 +74,10 @@ export class ElementSplitter {
     if (this.#collecting) this.#from = 0;
     for (let i = from; i < chunk.length && this.#mode !== 'done'; i++) {
       const byte = chunk[i]!;
+      if (this.#mode === 'behind') {
+        this.#behind(byte);
+        continue;
+      }
       if (byte === NEWLINE) {
         this.#line++;
         this.#lineStart = this.#position + i + 1;
@@ -90,15 +100,49 @@ export class ElementSplitter {
   }
 
   end(): RowRead[] {
-    if (this.#collecting && this.#scalar) return [this.#finish()];
-    if (this.#collecting) return [this.#problem('the file ends in the middle of it')];
-    return [];
+    const found: RowRead[] = [];
+    if (this.#collecting) found.push(this.#scalar ? this.#finish() : this.#problem('the file ends in the middle of it'));
+    if (this.#mode === 'array' && !found.some((row) => 'problem' in row)) found.push({ line: this.#count, notice: `the file ends before its list of rows is closed, after row ${this.#count}: rows may be missing` });
+    if (this.#otherFields.length > 0) found.push({ line: this.#count, notice: `rows were taken from "${this.#rowsField}"; not read: ${this.#otherFields.map((name) => JSON.stringify(name)).join(', ')}` });
+    return found;
+  }
+
+  /** Behind a wrapped array nothing is read, but its fields are named. */
+  #behind(byte: number): void {
+    if (this.#inString) {
+      if (this.#inKey && byte !== QUOTE && this.#key.length < 60) this.#key += String.fromCharCode(byte);
+      if (this.#escaped) this.#escaped = false;
+      else if (byte === BACKSLASH) this.#escaped = true;
+      else if (byte === QUOTE) {
+        this.#inString = false;
+        if (this.#inKey) this.#noteField(this.#key);
+        this.#inKey = false;
+      }
+    } else if (byte === QUOTE) {
+      this.#inString = true;
+      this.#inKey = this.#depth === 1 && !this.#afterColon;
+      this.#key = '';
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      this.#depth++;
+      if (this.#depth === 1) this.#noteField('a second value');
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) this.#depth--;
+    else if (byte === COLON) this.#afterColon = true;
+    else if (byte === COMMA && this.#depth === 1) this.#afterColon = false;
+    else if (this.#depth < 1 && !isSpace(byte)) this.#noteField('text behind the object');
+  }
+
+  #noteField(name: string): void {
+    if (this.#otherFields.length < 20 && !this.#otherFields.includes(name)) this.#otherFields.push(name);
   }
 
   #between(byte: number, i: number, found: RowRead[]): void {
     if (isSpace(byte) || (byte === COMMA && this.#mode === 'array')) return;
     if (byte === CLOSE_ARRAY && this.#mode === 'array') {
-      this.#mode = this.#wrapped ? 'done' : 'root';
+      this.#mode = this.#wrapped ? 'behind' : 'root';
+      if (this.#wrapped) {
+        this.#depth = 1;
+        this.#inString = this.#escaped = this.#inKey = this.#afterColon = false;
+      }
       return;
     }
     if (this.#mode === 'root' && byte === OPEN_ARRAY) {
@@ -139,8 +183,10 @@ export class ElementSplitter {
       if (this.#inKey && byte !== QUOTE) this.#key += String.fromCharCode(byte);
       if (this.#escaped) this.#escaped = false;
       else if (byte === BACKSLASH) this.#escaped = true;
-      else if (byte === QUOTE) this.#inString = this.#inKey = false;
-      else if (byte === NEWLINE && !this.#scalar) this.#afterBreak = true;
+      else if (byte === QUOTE) {
+        if (this.#inKey) this.#keys.push(this.#key);
+        this.#inString = this.#inKey = false;
+      } else if (byte === NEWLINE && !this.#scalar) this.#afterBreak = true;
       return;
     }
     if (this.#scalar) {
@@ -156,6 +202,8 @@ export class ElementSplitter {
       if (byte === OPEN_OBJECT) {
         this.#mode = 'array';
         this.#wrapped = true;
+        this.#rowsField = this.#keys.pop() ?? '';
+        for (const name of this.#keys) this.#noteField(name);
         this.#parts = [];
         this.#held = 0;
         this.#begin(byte, i);
@@ -204,15 +252,14 @@ export class ElementSplitter {
     } catch {
       return this.#problem('broken UTF-8: these bytes are no text');
     }
-    try {
-      return { line: ++this.#count, value: JSON.parse(text) as unknown };
-    } catch (error) {
-      this.#count--;
-      return this.#problem(`not JSON: ${parserWords(error)}`);
-    }
+    const row = parseRow(this.#count + 1, text);
+    if ('problem' in row) return this.#problem(row.problem);
+    this.#count++;
+    return row;
   }
 
   #problem(words: string): RowRead {
-    return { line: ++this.#count, problem: `element ${this.#count} at line ${this.#startLine}: ${words}` };
+    const to = this.#line > this.#startLine ? ` (lines ${this.#startLine} to ${this.#line})` : '';
+    return { line: ++this.#count, problem: `element ${this.#count} at line ${this.#startLine}: ${words}${to}` };
   }
 }

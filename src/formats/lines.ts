@@ -9,13 +9,18 @@ export interface TextLine {
   /** Without its line break; null when `problem` says why it is no text. */
   text: string | null;
   problem?: string;
+  /** The line break was CR LF. */
+  cr?: boolean;
 }
 
-/** What a reader of rows yields: a value, or the reason why there is none, at a 1-based line or element number. */
-export type RowRead = { line: number; value: unknown } | { line: number; problem: string };
+/**
+ * What a reader of rows yields, at a 1-based line or element number: a value (`changed` says how it differs from what the
+ * file says), the reason why there is none, or a notice about the file that belongs to no row.
+ */
+export type RowRead = { line: number; value: unknown; changed?: string } | { line: number; problem: string } | { line: number; notice: string };
 
-/** Longest line that is read; a longer one is skipped and named. 32 MiB. */
-export const MAX_LINE_BYTES = 32 * 2 ** 20;
+/** Longest line that is read; a longer one is skipped and named. 64 MiB, as for an element of a JSON array. */
+export const MAX_LINE_BYTES = 64 * 2 ** 20;
 
 const NEWLINE = 0x0a;
 
@@ -49,7 +54,7 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, maxLineBytes
     try {
       const text = decoder.decode(bytes);
       const from = number === 1 && text.startsWith('\uFEFF') ? 1 : 0;
-      return { line: number, text: text.slice(from, text.endsWith('\r') ? -1 : undefined) };
+      return text.endsWith('\r') ? { line: number, text: text.slice(from, -1), cr: true } : { line: number, text: text.slice(from) };
     } catch {
       return { line: number, text: null, problem: 'broken UTF-8: these bytes are no text' };
     }

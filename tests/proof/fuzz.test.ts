@@ -8,3 +8,4 @@ await import('../formats/peftAdapter.test.ts');
 await import('../config/shareUrl.test.ts');
 await import('../model/parseConfig.test.ts');
 await import('../hub/loaderFuzz.test.ts');
+await import('../data/neverSilent.test.ts');

@@ -231,6 +231,7 @@ export class FakeWorker implements WorkerLike {
     'data.preview': ({ index }) => [{ role: 'user' as const, content: pairOf(index)[0] }, { role: 'assistant' as const, content: pairOf(index)[1] }],
     'data.inspect': ({ index, maxLength, trainedTurns }) => inspected(index, maxLength, trainedTurns ?? {}),
     'data.setTrainedTurns': () => null,
+    'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
       const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);

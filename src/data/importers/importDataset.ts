@@ -3,7 +3,7 @@
  * cancellation. What cannot be read is counted, named and passed over; an import that fails leaves nothing behind.
  */
 import { EtudeError } from '../../config/errors.ts';
-import { readCsv } from '../../formats/csv.ts';
+import { CsvHeaderError, readCsv } from '../../formats/csv.ts';
 import { NotJsonError, readJsonElements } from '../../formats/jsonArray.ts';
 import { readJsonl } from '../../formats/jsonl.ts';
 import { chunksOf, type RowRead } from '../../formats/lines.ts';
@@ -13,7 +13,7 @@ import type { DatasetWriter } from '../store.ts';
 import type { DatasetSummary, SkippedLine } from '../types.ts';
 import { emptyFile, notJson, sniff, SNIFF_BYTES, type FileFormat } from './sniff.ts';
 
-/** Named skipped lines; all are counted. */
+/** Skipped lines in the summary; all are in the record of changes. */
 const MAX_NAMED = 1000;
 const STEP_BYTES = 64 * 1024;
 
@@ -33,7 +33,7 @@ export interface ImportProgress {
 
 /** Where the rows go. DatasetStore is one. */
 export interface ImportTarget {
-  create(id: string): Promise<Pick<DatasetWriter, 'id' | 'add' | 'finish' | 'abort'>>;
+  create(id: string): Promise<Pick<DatasetWriter, 'id' | 'add' | 'finish' | 'abort'> & Partial<Pick<DatasetWriter, 'note'>>>;
 }
 
 export interface ImportOptions {
@@ -59,23 +59,35 @@ export async function importDataset(source: ImportSource, target: ImportTarget, 
   } catch (error) {
     await writer.abort().catch(() => undefined);
     if (options.signal?.aborted) throw cancelled(name);
+    if (error instanceof CsvHeaderError) throw badHeader(name, error.message);
     throw error instanceof NotJsonError ? notJson(name, error.message) : error;
   }
 }
 
-async function readInto(writer: Pick<DatasetWriter, 'id' | 'add'>, source: ImportSource, format: FileFormat, options: ImportOptions): Promise<DatasetSummary> {
+async function readInto(writer: Pick<DatasetWriter, 'id' | 'add'> & Partial<Pick<DatasetWriter, 'note'>>, source: ImportSource, format: FileFormat, options: ImportOptions): Promise<DatasetSummary> {
   const progress: ImportProgress = { bytes: 0, totalBytes: source.blob.size, rows: 0, skipped: 0 };
   const skippedLines: SkippedLine[] = [];
+  const notices: string[] = [];
   const usable = new UsableRows();
+  let changed = 0;
   let counted = 0;
   for await (const row of readRows(chunksWithProgress(source.blob, progress, options), format)) {
     options.signal?.throwIfAborted();
+    if ('notice' in row) {
+      notices.push(row.notice);
+      continue;
+    }
     if ('problem' in row) {
       progress.skipped++;
+      await writer.note?.({ line: row.line, action: 'dropped', reason: row.problem });
       if (skippedLines.length < MAX_NAMED) skippedLines.push({ line: row.line, reason: row.problem });
       continue;
     }
     progress.rows++;
+    if (row.changed !== undefined) {
+      changed++;
+      await writer.note?.({ line: row.line, action: 'changed', reason: row.changed });
+    }
     usable.see(row.value);
     // The size in the source is not kept a row; the bytes read since the last one stand for it.
     await writer.add(row.line, row.value, Math.max(0, progress.bytes - counted));
@@ -92,7 +104,7 @@ async function readInto(writer: Pick<DatasetWriter, 'id' | 'add'>, source: Impor
   if (usable.count === 0) throw noUsableRows(source.name, progress.rows, { line: 1, reason: usable.firstProblem });
   return {
     id: writer.id, name: source.name, source: source.kind, bytes: source.blob.size,
-    rows: progress.rows, skipped: progress.skipped, skippedLines,
+    rows: progress.rows, skipped: progress.skipped, skippedLines, changed, notices,
     mapping: detection.mapping, detectedBecause: detection.because, fields: detection.fields, createdAt: Date.now(),
   };
 }
@@ -177,6 +189,16 @@ function noUsableRows(name: string, seen: number, first: SkippedLine): EtudeErro
     expected: 'rows with a prompt and an answer, or with a list of turns',
     likelyCause: `The first problem, at row ${first.line}: ${first.reason}.`,
     nextStep: 'Correct the file and drop it again.',
+  });
+}
+
+function badHeader(name: string, why: string): EtudeError {
+  return new EtudeError({
+    code: 'data.badHeader',
+    what: `The header of ${name} cannot be read: ${why}.`,
+    expected: 'a first line with the name of each column',
+    likelyCause: 'A quote in the first line is not closed, or the file is not UTF-8.',
+    nextStep: 'Correct the first line, or save the file as UTF-8, and drop it again.',
   });
 }
 

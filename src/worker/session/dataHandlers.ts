@@ -38,4 +38,8 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.inspect': async (args) => (await state.data()).datasets.inspect(state.needModel(), args),
   'data.setTrainedTurns': async ({ datasetId, index, trainedTurns }) => (await (await state.data()).datasets.setTrainedTurns(datasetId, index, trainedTurns), null),
   'data.report': (args, context) => report(state, args, context),
+  'data.changes': async ({ datasetId, format, template, maxLength }, context) => {
+    const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null };
+    return (await state.data()).datasets.changes(datasetId, format, training, context);
+  },
 });

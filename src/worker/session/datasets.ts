@@ -5,6 +5,7 @@
 import { EtudeError } from '../../config/errors.ts';
 import { countSteps } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
+import { changesFile } from '../../data/changes.ts';
 import { displayRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
 import { importDataset } from '../../data/importers/importDataset.ts';
 import { batchesInOrder, DataLoader, type DataCursor } from '../../data/loader.ts';
@@ -125,6 +126,15 @@ export class Datasets {
       trainedTurns: await this.store.trainedTurns(id),
       ...(context ? { signal: context.signal, onProgress: (rows: number) => context.progress('Reading rows', rows, dataset.rows, 'rows') } : {}),
     });
+  }
+
+  /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer. */
+  async changes(id: string, format: 'text' | 'json', training: { model: LoadedModel; template: TemplateId; maxLength: number | null } | null, context: RequestContext): Promise<Requests['data.changes']['result']> {
+    const dataset = await this.get(id);
+    return changesFile({
+      dataset, notes: this.store.notes(id), signal: context.signal,
+      ...(training ? { training: { rows: this.store.rows(id), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id) } } : {}),
+    }, format);
   }
 
   /** @param heldOut dataset indices held out when the run began; chosen anew without */
