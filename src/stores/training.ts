@@ -6,7 +6,7 @@ import { useRecipe } from './recipe.ts';
 import { prepareRun, runEnded, runFailed, runIsLive, runRefused, setAsked, showRun, useRun } from './run.ts';
 import { refreshRuns, useRuns } from './runs.ts';
 import { goTo } from './session.ts';
-import { setTuned } from './tuned.ts';
+import { setTuned, useTuned } from './tuned.ts';
 import type { RunSummary } from './types.ts';
 import { failure, request } from './worker.ts';
 
@@ -51,9 +51,11 @@ export async function startTraining(): Promise<void> {
   prepareRun();
   goTo('train');
   const { recipe } = useRecipe.getState();
+  const { tuned, continueFrom } = useTuned.getState();
+  const fromTuned = tuned !== null && continueFrom;
   const dataset = currentDataset(useData.getState());
   const title = dataset?.source === 'file' ? dataset.name : BUILTIN_DATA.title;
-  await follow(request('train.start', { datasetId, recipe, name: `${title} · rank ${recipe.lora.r}` }));
+  await follow(request('train.start', { datasetId, recipe, name: fromTuned ? `${title} · from ${tuned.name}` : `${title} · rank ${recipe.lora.r}`, fromTuned }));
 }
 
 export async function pauseTraining(): Promise<void> {

@@ -84,14 +84,15 @@ export default function ExportScreen() {
   const live = useRun((s) => s.status === 'running' || s.status === 'starting');
   const wanted = tuned !== null && !live && (status === 'idle' || builtVersion !== version);
   useEffect(() => { if (wanted) void buildExport(); }, [wanted]);
-  const from = tuned ? (tuned.step === null ? `Adapter ${tuned.name}.` : `Adapter from step ${formatWhole(tuned.step)}.`) : '';
+  const made = tuned?.runId === null;
+  const from = tuned ? made ? `Adapter ${tuned.name}, made elsewhere, in PEFT’s plain form.` : (tuned.step === null ? `Adapter ${tuned.name}.` : `Adapter from step ${formatWhole(tuned.step)}.`) : '';
   return (
     <>
       <ScreenHead
         title="Export" facts={`${from} Each file is read back and compared before you get it.`.trim()}
         reason={result && !result.ok ? 'A check has failed, so there is no download' : null}
         actions={tuned && <>
-          <CopyLink />
+          {!made && <CopyLink />}
           <Button variant="filled" leftSection={<IconDownload size={16} stroke={1.75} />} disabled={!result?.ok} onClick={() => result && download(result)} data-testid="download-zip">
             {result ? `Download zip, ${formatBytes(result.zip.size)}` : 'Download zip'}
           </Button>

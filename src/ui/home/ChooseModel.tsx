@@ -1,8 +1,10 @@
-/** Column 1: the built-in model, or a folder of one's own. */
+/** Column 1: the built-in model, two that people know, whatever else was picked from the shelf below, or a folder of one's own. */
 import { Radio } from '@mantine/core';
 import { useRef } from 'react';
 import { BUILTIN_MODEL } from '../../config/builtin.ts';
+import { CURATED_MODELS } from '../../config/curatedModels.ts';
 import { useDevice } from '../../stores/device.ts';
+import { cachedOf, useHub } from '../../stores/hub.ts';
 import { cancelLoad, chooseModel, loadModel, setFolder, useModel } from '../../stores/model.ts';
 import { runIsLive, useRun } from '../../stores/run.ts';
 import type { ModelSummary } from '../../stores/types.ts';
@@ -12,6 +14,10 @@ import { formatBytes, formatCount, formatCountShort } from '../format.ts';
 import { modelTitle, TEMPLATE_NAMES } from '../names.ts';
 import { pickedFolder } from '../shell/dropped.ts';
 import { Choice } from './Choice.tsx';
+import { fitOf } from './fits.ts';
+import { HubFacts } from './HubFacts.tsx';
+import { pickModel } from './ModelRow.tsx';
+import { cachedWords, facts, licenceName } from './words.ts';
 import { Column } from './Column.tsx';
 import classes from './Home.module.css';
 
@@ -22,38 +28,59 @@ function ModelFacts({ model }: { model: ModelSummary }) {
       <div><dt>Loaded</dt><dd>{modelTitle(model)}, {model.architecture.replace('ForCausalLM', '')}, {formatCountShort(model.parameters)}</dd></div>
       <div><dt>Weights</dt><dd>{formatBytes(model.weightBytes)}, {model.dtype}{model.tiedEmbeddings ? ', tied embeddings' : ''}</dd></div>
       <div><dt>Template</dt><dd>{template}</dd></div>
+      {model.revision && <div><dt>Revision</dt><dd>{model.revision.slice(0, 7)}</dd></div>}
       <div><dt>Context</dt><dd>{formatCount(model.maxPositionEmbeddings)} tokens</dd></div>
     </dl>
   );
 }
 
-export function ChooseModel({ next }: { next: boolean }) {
-  const { choice, folder, status, summary, progress, startedAt, error } = useModel();
+/** In the column from the start; all others are on the shelf. */
+const SHOWN = ['HuggingFaceTB/SmolLM2-135M-Instruct', 'Qwen/Qwen3-0.6B'];
+
+function HubChoice({ repo }: { repo: string }) {
+  const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
+  const cached = useHub((s) => cachedOf(s, repo));
+  const known = CURATED_MODELS.find((model) => model.repo === repo);
+  const about = known
+    ? facts(`${formatCountShort(known.parameters)} parameters`, licenceName(known.licence), known.gated && 'gated', cachedWords(cached), fitOf(2 * known.parameters, null, limit)?.word)
+    : facts('From the Hugging Face hub', cachedWords(cached));
+  return <Choice value={`hub:${repo}`} name={known?.title ?? repo} side={known && formatBytes(known.bytes)} about={about} />;
+}
+
+interface ChooseModelProps { next: boolean; shelf: boolean; onShelf: () => void }
+
+export function ChooseModel({ next, shelf, onShelf }: ChooseModelProps) {
+  const { choice, folder, hub, status, summary, progress, startedAt, error } = useModel();
+  const problem = useHub((s) => (s.inspection?.repo === hub?.repo ? s.inspection?.problem ?? null : null));
   const noDevice = useDevice((s) => s.status === 'failed');
   const training = useRun(runIsLive);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
 
-  const inUse = status === 'ready' && summary !== null && (choice === 'builtin' ? summary.source === 'builtin' : summary.source === 'folder' && summary.name === folder?.name);
-  const label = inUse ? 'In use' : choice === 'builtin' ? 'Use built-in model' : folder ? `Use ${folder.name}` : 'Choose a folder';
+  const chosenName = choice === 'folder' ? folder?.name : hub?.repo;
+  const inUse = status === 'ready' && summary !== null && summary.source === choice && (choice === 'builtin' || summary.name === chosenName);
+  const shown = hub && !SHOWN.includes(hub.repo) ? [...SHOWN, hub.repo] : SHOWN;
+  const label = inUse ? 'In use' : choice === 'builtin' ? 'Use built-in model' : choice === 'hub' ? `Use ${hub?.repo.split('/').at(-1) ?? 'this model'}` : folder ? `Use ${folder.name}` : 'Choose a folder';
   const caption = training ? 'A run is training on the model'
     : noDevice ? 'Needs a graphics adapter'
     : inUse ? `${formatBytes(summary.weightBytes)} on the GPU`
-    : choice === 'builtin' ? 'Loads in about a second' : 'Read from your disk, never copied';
+    : choice === 'builtin' ? 'Loads in about a second'
+    : choice === 'hub' ? (problem ? 'Cannot be used as things are' : 'Downloaded once, then kept in this browser') : 'Read from your disk, never copied';
 
   return (
     <Column
       number={1} title="Choose a model" next={next} caption={caption}
       button={{
-        label, testId: 'use-model', disabled: inUse || status === 'loading' || noDevice || training,
+        label, testId: 'use-model', disabled: inUse || status === 'loading' || noDevice || training || (choice === 'hub' && problem !== null),
         onClick: () => { if (choice === 'folder' && !folder) pick(); else void loadModel(); },
       }}
     >
-      <Radio.Group value={choice} onChange={(value) => chooseModel(value === 'folder' ? 'folder' : 'builtin')} aria-label="Base model">
+      <Radio.Group value={choice === 'hub' ? `hub:${hub?.repo}` : choice} onChange={(value) => { if (value.startsWith('hub:')) pickModel(value.slice(4)); else chooseModel(value === 'folder' ? 'folder' : 'builtin'); }} aria-label="Base model">
         <Choice
           value="builtin" name={BUILTIN_MODEL.title} side={formatBytes(BUILTIN_MODEL.bytes)}
           about={`${formatCountShort(BUILTIN_MODEL.parameters)} parameters · already here`}
         />
+        {shown.map((repo) => <HubChoice key={repo} repo={repo} />)}
         <Choice
           value="folder" name={folder?.name ?? 'A folder of your own'} onClick={() => { if (!folder) pick(); }}
           side={folder && formatBytes(folder.files.reduce((sum, f) => sum + f.size, 0))}
@@ -61,7 +88,9 @@ export function ChooseModel({ next }: { next: boolean }) {
         />
       </Radio.Group>
       {choice === 'folder' && folder && <button type="button" className={`link ${classes.more}`} onClick={pick}>Choose another folder</button>}
-      {!summary && <p className={`caption ${classes.more}`}>Drop a model folder anywhere on this page. Download from the Hugging Face hub comes in a later version.</p>}
+      {!summary && choice === 'folder' && <p className={`caption ${classes.more}`}>Drop a model folder anywhere on this page.</p>}
+      <button type="button" className={`link ${classes.more}`} aria-expanded={shelf} onClick={onShelf} data-testid="more-models">{shelf ? 'Fewer models' : 'More models, search and access'}</button>
+      {choice === 'hub' && hub && !inUse && status !== 'loading' && <HubFacts repo={hub.repo} />}
       <input
         ref={picker} type="file" hidden multiple {...{ webkitdirectory: '' }} aria-label="Model folder" data-testid="model-folder-input"
         onChange={(e) => {
@@ -69,7 +98,7 @@ export function ChooseModel({ next }: { next: boolean }) {
           e.currentTarget.value = '';
         }}
       />
-      {status === 'loading' && <div className={classes.block}><ProgressRow name="Loading the model" progress={progress} startedAt={startedAt} onCancel={cancelLoad} /></div>}
+      {status === 'loading' && <div className={classes.block}><ProgressRow name={choice === 'hub' ? hub?.repo.split('/').at(-1) ?? 'Loading the model' : 'Loading the model'} progress={progress} startedAt={startedAt} onCancel={cancelLoad} /></div>}
       {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Try again', onClick: () => void loadModel() }} /></div>}
       {summary && <ModelFacts model={summary} />}
     </Column>

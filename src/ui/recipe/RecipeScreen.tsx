@@ -10,6 +10,7 @@ import { startTraining } from '../../stores/training.ts';
 import { ScreenHead } from '../components/ScreenHead.tsx';
 import { formatWhole } from '../format.ts';
 import { useStartBlocker } from '../home/TrainColumn.tsx';
+import { ContinueFrom } from './ContinueFrom.tsx';
 import { JsonView } from './JsonView.tsx';
 import classes from './Recipe.module.css';
 import { SettingRow } from './SettingRow.tsx';
@@ -86,6 +87,7 @@ export default function RecipeScreen() {
       <div className={classes.columns}>
         <div>
           <SegmentedControl data={MODES} value={mode} onChange={(v) => setRecipeMode(v as RecipeMode)} aria-label="View of the recipe" className={classes.modes} />
+          <ContinueFrom />
           {mode === 'simple' && <Simple />}
           {mode === 'advanced' && <Advanced />}
           {mode === 'json' && <JsonView />}

@@ -9,7 +9,8 @@ import { useRecipe } from '../../stores/recipe.ts';
 import { goTo } from '../../stores/session.ts';
 import type { Forecast } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
-import { byteUnit, formatBytes, formatCount, formatDuration, formatPercent, UNKNOWN } from '../format.ts';
+import { MEMORY_COLOURS, MemoryBar } from '../components/MemoryBar.tsx';
+import { formatBytes, formatCount, formatDuration, formatPercent, UNKNOWN } from '../format.ts';
 import classes from './TruthCard.module.css';
 
 interface CountProps { name: string; value: ReactNode; unit?: ReactNode }
@@ -39,38 +40,19 @@ function Counts({ f }: { f: Forecast | null }) {
   );
 }
 
-const PARTS: [key: keyof Omit<Forecast['memory'], 'total'>, colour: string][] = [
-  ['weights', 'var(--etude-memory-weights)'], ['activations', 'var(--etude-memory-activations)'],
-  ['logits', 'var(--etude-memory-logits)'], ['adapter', 'var(--etude-accent)'],
-];
-
 function Memory({ f }: { f: Forecast }) {
   const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
   const dtype = useModel((s) => s.summary?.dtype);
   const { perDeviceTrainBatchSize: rows } = useRecipe((s) => s.recipe.training);
   const maxLength = useRecipe((s) => s.recipe.data.maxLength);
-  const names = {
-    weights: `Frozen weights${dtype ? `, ${dtype}` : ''}`, activations: `Activations, ${rows} rows of ${formatCount(maxLength)}`,
-    logits: 'Logits and work space', adapter: 'Adapter, gradients, optimizer',
-  };
-  const { unit, of } = byteUnit(f.memory.total);
-  const scale = Math.max(f.memory.total, limit ?? 0);
+  const parts = [
+    { key: 'weights', name: `Frozen weights${dtype ? `, ${dtype}` : ''}` }, { key: 'activations', name: `Activations, ${rows} rows of ${formatCount(maxLength)}` },
+    { key: 'logits', name: 'Logits and work space' }, { key: 'adapter', name: 'Adapter, gradients, optimizer' },
+  ] as const;
   const over = limit !== null && f.memory.total > limit;
-  const against = limit === null ? '' : byteUnit(limit).unit === unit ? ` of ${of(limit)} ${unit}` : ` ${unit} of ${formatBytes(limit)}`;
   return (
     <div className={classes.memory}>
-      <div className={classes.memoryHead}>
-        <span>GPU memory at peak</span>
-        <span><b>{of(f.memory.total)}</b>{against || ` ${unit}`}</span>
-      </div>
-      <div className={classes.bar} data-over={over || undefined} role="img" aria-label={`${formatBytes(f.memory.total)}${limit === null ? '' : ` of ${formatBytes(limit)}`}`}>
-        {PARTS.map(([key, colour]) => <span key={key} style={{ width: `${(100 * f.memory[key]) / scale}%`, background: colour }} />)}
-      </div>
-      <ul className={classes.parts}>
-        {PARTS.map(([key, colour]) => (
-          <li key={key}><span className={classes.swatch} style={{ background: colour }} />{names[key]}<span>{of(f.memory[key])} {unit}</span></li>
-        ))}
-      </ul>
+      <MemoryBar title="GPU memory at peak" limit={limit} parts={parts.map(({ key, name }) => ({ key, name, bytes: f.memory[key], colour: MEMORY_COLOURS[key] }))} />
       <p className="caption">
         In use now: {formatBytes(f.memory.weights)}.{' '}
         {over ? `More than ${formatBytes(limit)}, the largest buffer this device allows: a smaller batch or length is safer.` : limit !== null && 'Browsers tell the largest buffer only, not the whole memory of the adapter.'}

@@ -2,6 +2,7 @@
 import { Button, Collapse } from '@mantine/core';
 import { useState } from 'react';
 import { dismissNotice, openDevice, useDevice } from '../../stores/device.ts';
+import { applyUpdate, useUpdate } from '../../stores/updates.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { Note } from '../components/Note.tsx';
 import classes from './Notices.module.css';
@@ -54,9 +55,30 @@ function NoDevice() {
   );
 }
 
-export function Notices() {
+/** A newer version waits until a person takes it, and until no run goes on. */
+function UpdateNotice() {
+  const ready = useUpdate((s) => s.ready);
+  const [refused, setRefused] = useState(false);
+  const [hidden, setHidden] = useState(false);
+  if (!ready || hidden) return null;
+  return (
+    <div className={classes.notice} data-testid="update-ready">
+      <Note
+        kind="notice" title="A newer version of Etude is here." onDismiss={() => setHidden(true)}
+        action={{ label: 'Reload with it', onClick: () => void applyUpdate().then((taken) => setRefused(!taken)) }}
+      >
+        {refused ? 'A run goes on, here or in another tab. It is not interrupted: try again when it has ended.' : 'It is put in place when you reload; a run that goes on is never interrupted.'}
+      </Note>
+    </div>
+  );
+}
+
+function DeviceNotice() {
   const { status, info, noticeDismissed } = useDevice();
   if (status === 'failed') return <NoDevice />;
   if (info?.software && !noticeDismissed) return <SoftwareNotice />;
   return null;
 }
+
+export const Notices = () => <><UpdateNotice /><DeviceNotice /></>;
+

@@ -1,0 +1,32 @@
+/** A hub token for gated models: kept in memory, or for the tab where the person asks; never shown again. */
+import { Button, Checkbox, PasswordInput } from '@mantine/core';
+import { useState, type FormEvent } from 'react';
+import { setHubToken, useHub } from '../../stores/hub.ts';
+import classes from './ModelShelf.module.css';
+
+export function TokenForm() {
+  const { hasToken, tokenRemembered } = useHub();
+  const [token, setToken] = useState('');
+  const [remember, setRemember] = useState(false);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void setHubToken(token, remember);
+    setToken('');
+  };
+  return (
+    <section data-testid="hub-token">
+      <h2>Access to gated models</h2>
+      {hasToken
+        ? <>
+            <p className="dim">A token is set{tokenRemembered ? ', kept until this tab is closed' : ', in memory until this page is left'}.</p>
+            <Button size="xs" mt={8} onClick={() => void setHubToken(null)} data-testid="forget-token">Forget the token</Button>
+          </>
+        : <form onSubmit={submit} className={classes.token}>
+            <p className="dim">Accept the model’s terms on huggingface.co, make a read token under Settings, and paste it here. It goes to the hub’s own host only.</p>
+            <PasswordInput label="Hub token" placeholder="hf_…" autoComplete="off" value={token} onChange={(e) => setToken(e.currentTarget.value)} data-testid="hub-token-input" />
+            <Checkbox label="Keep it until this tab is closed" checked={remember} onChange={(e) => setRemember(e.currentTarget.checked)} data-testid="hub-token-remember" />
+            <Button size="xs" type="submit" disabled={token.trim() === ''} data-testid="hub-token-set">Use this token</Button>
+          </form>}
+    </section>
+  );
+}
