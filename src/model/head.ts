@@ -7,10 +7,10 @@ import { matmulNN, matmulNT } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { gatherRows, scatterRows } from '../engine/kernels/rows.ts';
 import { softcap } from '../engine/kernels/softcap.ts';
-import type { Arena } from '../engine/arena.ts';
 import type { Engine } from '../engine/device.ts';
 import type { Op, Rows } from '../engine/kernel.ts';
 import type { Tensor } from '../engine/tensor.ts';
+import type { Taker } from './activations.ts';
 import type { ModelConfig } from './config.ts';
 import type { DecoderContext } from './decoder.ts';
 
@@ -28,10 +28,10 @@ export interface HeadBuffers {
 }
 
 /** Rows of logits that fit one binding, at most 256. */
-export const chunkRowsFor = (engine: Engine, vocabSize: number): number =>
+export const chunkRowsFor = (engine: Pick<Engine, 'maxBinding'>, vocabSize: number): number =>
   Math.max(1, Math.min(256, Math.floor(engine.maxBinding / (4 * vocabSize))));
 
-export function takeHead(engine: Engine, config: ModelConfig, arena: Arena, maxTargets: number, stats: Tensor, train: boolean): HeadBuffers {
+export function takeHead(engine: Pick<Engine, 'maxBinding'>, config: ModelConfig, arena: Taker, maxTargets: number, stats: Tensor, train: boolean): HeadBuffers {
   const { hiddenSize: C, vocabSize: V } = config;
   const chunkRows = Math.min(chunkRowsFor(engine, V), maxTargets);
   return {

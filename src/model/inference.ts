@@ -10,7 +10,7 @@ import { buildProgram, StepUniform, Submitter, type Program } from '../engine/pr
 import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
 import { windowsOf, type ModelConfig } from './config.ts';
-import { takeActivations } from './activations.ts';
+import { takeActivations, type AdapterPlaces, type Taker } from './activations.ts';
 import { forwardOps, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
 import { uniformStream, type LoraAdapter } from './lora.ts';
@@ -103,7 +103,15 @@ export interface GenerateOptions {
 }
 
 /** Tokens of a prompt that go through the model at once. */
-const PREFILL = 64;
+export const PREFILL = 64;
+
+/** What a generator takes from an arena: caches of every layer, one row of logits, activations of a prompt's piece and of a token. */
+export function takeGeneration(engine: Pick<Engine, 'maxBinding'>, config: ModelConfig, arena: Taker, lora: AdapterPlaces | null, contextLength: number, stats: Tensor) {
+  const elements = contextLength * config.numKeyValueHeads * config.headDim;
+  const caches = Array.from({ length: config.numHiddenLayers }, (_, l): LayerCache => ({ k: arena.take(`k cache.${l}`, elements), v: arena.take(`v cache.${l}`, elements) }));
+  const head = takeHead(engine, config, arena, 1, stats, false);
+  return { caches, head, prefill: takeActivations(config, arena, PREFILL, lora, 'nothing'), decode: takeActivations(config, arena, 1, lora, 'nothing') };
+}
 
 /** A program over so many tokens at a time: the kernels for one row are others than those for many. */
 interface Pass {
@@ -157,18 +165,15 @@ export class Generator {
 
   async #build(adapter: LoraAdapter | null): Promise<void> {
     const { engine, config } = this.#model;
-    const arena = this.#arena;
-    const kv = config.numKeyValueHeads * config.headDim;
-    const caches: LayerCache[] = Array.from({ length: config.numHiddenLayers }, (_, l) => ({ k: arena.take(`k cache.${l}`, this.contextLength * kv), v: arena.take(`v cache.${l}`, this.contextLength * kv) }));
-    this.#head = takeHead(engine, config, arena, 1, this.#stats, false);
-    const pass = async (name: string, inputs: BatchInputs): Promise<Pass> => {
+    const { caches, head, prefill, decode } = takeGeneration(engine, config, this.#arena, adapter, this.contextLength, this.#stats);
+    this.#head = head;
+    const pass = async (name: string, inputs: BatchInputs, acts: typeof prefill): Promise<Pass> => {
       const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs };
-      const acts = takeActivations(config, arena, inputs.maxTokens, adapter, 'nothing');
-      const ops = [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, this.#head, acts.last), ...logitsOps(ctx, this.#head, 0)];
+      const ops = [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
       return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops) };
     };
-    this.#prefill = await pass('prompt', this.#prefillInputs);
-    this.#decode = await pass('next token', this.#decodeInputs);
+    this.#prefill = await pass('prompt', this.#prefillInputs, prefill);
+    this.#decode = await pass('next token', this.#decodeInputs, decode);
   }
 
   /**

@@ -72,6 +72,12 @@ export type LoraTensors = Map<string, { shape: [number, number]; data: Float32Ar
 
 const ALIGN = 64; // elements; a binding's offset is a multiple of 256 bytes
 
+const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
+
+/** Elements of each flat buffer of an adapter. */
+export const adapterElements = (model: ModelConfig, r: number, targets: readonly LoraTarget[]): number =>
+  targets.reduce((sum, t) => sum + projectionShape(model, t.module).reduce((n, side) => n + aligned((t.r ?? r) * side), 0), 0);
+
 export class LoraAdapter {
   readonly config: LoraConfig;
   /** Largest rank of any module. */
@@ -92,7 +98,6 @@ export class LoraAdapter {
     this.#engine = engine;
     this.config = config;
     this.modelLayers = model.numHiddenLayers;
-    const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
     let cursor = 0;
     const places = targets.map(({ layer, module, r = config.r, loraAlpha = config.loraAlpha }) => {
       const [outFeatures, inFeatures] = projectionShape(model, module);
