@@ -146,12 +146,18 @@ const wrongDtype = (entry: TensorEntry, expected: string): EtudeError =>
 
 /**
  * The tensor's bytes in order, at most `chunkBytes` at a time (rounded down to a multiple of 16, at least 16),
- * each with its offset inside the tensor. Only one chunk is in memory.
+ * each with its offset inside the tensor. Two chunks are in memory: the next is read while one is worked on.
  */
 export async function* streamTensor(entry: TensorEntry, chunkBytes: number): AsyncGenerator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
   const step = Math.max(16, Math.floor(chunkBytes / 16) * 16);
-  for (let at = entry.start; at < entry.end; at += step) {
-    yield { offset: at - entry.start, bytes: await entry.source.read(at, Math.min(entry.end, at + step)) };
+  const read = (at: number): Promise<Uint8Array<ArrayBuffer>> => entry.source.read(at, Math.min(entry.end, at + step));
+  let next = entry.start < entry.end ? read(entry.start) : null;
+  for (let at = entry.start; next !== null; at += step) {
+    const bytes: Uint8Array<ArrayBuffer> = await next;
+    next = at + step < entry.end ? read(at + step) : null;
+    // Nobody waits for it when the reader stops here.
+    next?.catch(() => {});
+    yield { offset: at - entry.start, bytes };
   }
 }
 
