@@ -23,6 +23,7 @@ describe('the memory forecast', () => {
     ['a few long rows, attention only', MEDIUM, lora({}), 700, 650],
     ['all projections with dropout', MEDIUM, lora({ r: 16, targetModules: [...TARGET_MODULES], loraDropout: 0.1 }), 600, 120],
     ['head norms and a large vocabulary', { ...TINY_QWEN3, hiddenSize: 40, intermediateSize: 64, headDim: 16, vocabSize: 5000 }, lora({ targetModules: ['down_proj'] }), 900, 300],
+    ['outer norms, head norms, windows and two rotary tables', { ...TINY_QWEN3, hiddenSize: 40, intermediateSize: 64, headDim: 16, numHiddenLayers: 3, sandwichNorms: true, normOffset: 1, activation: 'gelu_tanh', layers: [{ window: 50, rope: 'local' }, { window: null, rope: 'global' }], localRope: { ropeTheta: 100, ropeScaling: { type: 'default' } } }, lora({ targetModules: [...TARGET_MODULES] }), 800, 200],
     ['few targets, large rank', MEDIUM, lora({ r: 64, targetModules: [...TARGET_MODULES] }), 256, 3],
   ])('is within a tenth of what a plan takes: %s', async (_, config, loraConfig, maxTokens, maxTargets) => {
     const before = engine.memory.live;

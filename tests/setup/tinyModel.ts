@@ -28,13 +28,13 @@ export const TINY_QWEN3: ModelConfig = { ...TINY, architecture: 'Qwen3ForCausalL
 
 export type Values = Map<string, { shape: number[]; data: Float64Array }>;
 
-/** Weights that make every layer matter: matrices of about unit gain, norms near 1, each value exact in `dtype`. */
+/** Weights that make every layer matter: matrices of about unit gain, norms that multiply by about 1, each value exact in `dtype`. */
 export function randomValues(config: ModelConfig, seed: number, dtype: StorageType = 'f32'): Values {
   return new Map(expectedTensors(config).map(({ name, shape }, i) => {
     const n = shape.reduce((a, b) => a * b, 1);
     const random = normal(n, seed + 97 * i);
     const scale = name.includes('embed_tokens') ? 1 : 1 / Math.sqrt(shape.at(-1)!);
-    const data = name.endsWith('norm.weight') ? random.map((v) => 1 + 0.2 * v) : random.map((v) => v * (name.endsWith('.bias') ? 0.3 : scale));
+    const data = name.endsWith('norm.weight') ? random.map((v) => 1 - config.normOffset + 0.2 * v) : random.map((v) => v * (name.endsWith('.bias') ? 0.3 : scale));
     return [name, { shape, data: storable(data, dtype) }];
   }));
 }
