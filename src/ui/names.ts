@@ -5,7 +5,7 @@ import type { DatasetSummary, Mapping, ModelSummary, RunStatus, TemplateId } fro
 
 type Named = { source: string; name: string };
 
-export const modelTitle = (model: Named): string => (model.source === 'builtin' ? BUILTIN_MODEL.title : model.name);
+export const modelTitle = (model: Named): string => (model.source === 'builtin' ? BUILTIN_MODEL.title : model.source === 'hub' ? model.name.slice(model.name.lastIndexOf('/') + 1) : model.name);
 export const datasetTitle = (dataset: Pick<DatasetSummary, 'source' | 'name'>): string => (dataset.source === 'builtin' ? BUILTIN_DATA.title : dataset.name);
 
 export const SHAPE_NAMES: Record<Mapping['shape'], string> = {

@@ -64,6 +64,28 @@ interface Scene { name: string; scene?: string; act: (page: Page) => Promise<voi
 const SCENES: Scene[] = [
   { name: 'home', act: (page) => id(page, 'use-model').waitFor() },
   { name: 'home with model and data in use', act: ready },
+  { name: 'home with a model of the hub looked at', act: async (page) => {
+    await id(page, 'more-models').click();
+    await page.getByTestId('model-row').first().click();
+    await id(page, 'hub-facts').waitFor();
+  } },
+  { name: 'home with a gated model found, and the token asked for', act: async (page) => {
+    await id(page, 'more-models').click();
+    await id(page, 'hub-search').fill('smol');
+    await id(page, 'hub-search-go').click();
+    await page.locator('[data-repo$=gated]').click();
+    await id(page, 'error-panel').waitFor();
+    await page.getByRole('button', { name: 'Enter a token' }).click();
+    await page.waitForFunction(() => document.activeElement?.id === 'hub-token-field');
+  } },
+  { name: 'home with a model of the hub in use, and cached', act: async (page) => {
+    await id(page, 'more-models').click();
+    await page.getByTestId('model-row').first().click();
+    await id(page, 'hub-facts').waitFor();
+    await id(page, 'use-model').click();
+    await id(page, 'model-facts').waitFor();
+    await page.getByTestId('cached-models').getByRole('button', { name: /^Delete / }).waitFor();
+  } },
   { name: 'home on a software adapter', scene: 'software', act: (page) => id(page, 'software-notice').waitFor() },
   { name: 'home without WebGPU', scene: 'nogpu', act: (page) => id(page, 'no-device').waitFor() },
   { name: 'data before there is any', act: async (page) => { await step(page, 'data'); await id(page, 'empty-state').waitFor(); } },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CURATED_MODELS } from '../../src/hub/curated.ts';
+import { CURATED_MODELS } from '../../src/config/curatedModels.ts';
 import { hashOf } from '../../src/hub/fileHash.ts';
 import { RangeSet, readJournal } from '../../src/hub/ranges.ts';
 import { missingParts, wantedFiles } from '../../src/hub/repoFiles.ts';

@@ -87,7 +87,16 @@ describe('the built-in example', () => {
       const { text } = await ask(t, 'tuned', question, { ...sampling, seed });
       expect((await ask(other, 'tuned', question, { ...sampling, seed })).text).toBe(text);
     }
-    expect((await refusal(other.call('export.build', {}))).code).toBe('export.imported');
+    // What came from elsewhere is written again in plain form: no recipe is made up for it.
+    const converted = await other.call('export.build', {});
+    expect(converted.ok, JSON.stringify(converted.checks)).toBe(true);
+    expect(converted.checks.map((check) => check.file)).toEqual(['adapter_model.safetensors', 'adapter_config.json', 'README.md']);
+    const again = unzipFiles(new Uint8Array(await converted.zip.arrayBuffer()), 'zip', () => true);
+    for (const name of ['adapter_model.safetensors', 'adapter_config.json']) {
+      const of = (from: ReadonlyMap<string, Uint8Array>) => Buffer.from([...from].find(([path]) => path.endsWith(name))![1]);
+      expect(Buffer.compare(of(again), of(files)), name).toBe(0);
+    }
+    expect(new TextDecoder().decode([...again].find(([path]) => path.endsWith('README.md'))![1])).toContain('Made elsewhere');
   });
 });
 

@@ -16,6 +16,7 @@ import { pickedFolder } from '../shell/dropped.ts';
 import { Choice } from './Choice.tsx';
 import { fitOf } from './fits.ts';
 import { HubFacts } from './HubFacts.tsx';
+import { focusToken } from './TokenForm.tsx';
 import { pickModel } from './ModelRow.tsx';
 import { cachedWords, facts, licenceName } from './words.ts';
 import { Column } from './Column.tsx';
@@ -25,7 +26,7 @@ function ModelFacts({ model }: { model: ModelSummary }) {
   const template = model.hasChatTemplate ? 'its own chat template' : `none of its own; ${model.knownTemplates.map((t) => TEMPLATE_NAMES[t]).join(', ') || 'plain text'}`;
   return (
     <dl className={classes.facts} data-testid="model-facts">
-      <div><dt>Loaded</dt><dd>{modelTitle(model)}, {model.architecture.replace('ForCausalLM', '')}, {formatCountShort(model.parameters)}</dd></div>
+      <div><dt>Loaded</dt><dd title={model.name}>{modelTitle(model)}, {model.architecture.replace('ForCausalLM', '')}, {formatCountShort(model.parameters)}</dd></div>
       <div><dt>Weights</dt><dd>{formatBytes(model.weightBytes)}, {model.dtype}{model.tiedEmbeddings ? ', tied embeddings' : ''}</dd></div>
       <div><dt>Template</dt><dd>{template}</dd></div>
       {model.revision && <div><dt>Revision</dt><dd>{model.revision.slice(0, 7)}</dd></div>}
@@ -90,7 +91,7 @@ export function ChooseModel({ next, shelf, onShelf }: ChooseModelProps) {
       {choice === 'folder' && folder && <button type="button" className={`link ${classes.more}`} onClick={pick}>Choose another folder</button>}
       {!summary && choice === 'folder' && <p className={`caption ${classes.more}`}>Drop a model folder anywhere on this page.</p>}
       <button type="button" className={`link ${classes.more}`} aria-expanded={shelf} onClick={onShelf} data-testid="more-models">{shelf ? 'Fewer models' : 'More models, search and access'}</button>
-      {choice === 'hub' && hub && !inUse && status !== 'loading' && <HubFacts repo={hub.repo} />}
+      {choice === 'hub' && hub && !inUse && status !== 'loading' && <HubFacts repo={hub.repo} onToken={() => { if (!shelf) onShelf(); focusToken(); }} />}
       <input
         ref={picker} type="file" hidden multiple {...{ webkitdirectory: '' }} aria-label="Model folder" data-testid="model-folder-input"
         onChange={(e) => {

@@ -8,7 +8,10 @@ import { fitOf } from './fits.ts';
 import { licenceName } from './words.ts';
 import classes from './Home.module.css';
 
-export function HubFacts({ repo }: { repo: string }) {
+/** Problems that a token, or another one, solves. */
+const needsToken = (code: string): boolean => ['hub.gated', 'hub.noAccess', 'hub.badToken'].includes(code);
+
+export function HubFacts({ repo, onToken }: { repo: string; onToken: () => void }) {
   const { inspecting, inspection, inspectError } = useHub();
   const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
   const again = () => void inspectHub(repo);
@@ -36,7 +39,7 @@ export function HubFacts({ repo }: { repo: string }) {
           {fit && fit.word !== 'fits' && <p className="caption">{fit.why}</p>}
         </div>
       )}
-      {problem && <div className={classes.block}><ErrorPanel error={problem} action={{ label: 'Ask again', onClick: again }} /></div>}
+      {problem && <div className={classes.block}><ErrorPanel error={problem} action={needsToken(problem.code) ? { label: 'Enter a token', onClick: onToken } : { label: 'Ask again', onClick: again }} /></div>}
     </div>
   );
 }

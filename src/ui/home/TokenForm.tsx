@@ -1,8 +1,20 @@
 /** A hub token for gated models: kept in memory, or for the tab where the person asks; never shown again. */
 import { Button, Checkbox, PasswordInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
-import { setHubToken, useHub } from '../../stores/hub.ts';
+import { inspectHub, setHubToken, useHub } from '../../stores/hub.ts';
+import { useModel } from '../../stores/model.ts';
 import classes from './ModelShelf.module.css';
+
+const FIELD = 'hub-token-field';
+
+/** Takes the person to the field, once the shelf it is on has been drawn. */
+export const focusToken = (): void => void setTimeout(() => document.getElementById(FIELD)?.focus(), 50);
+
+/** What the hub refused without a token it may tell with one. */
+function lookAgain(): void {
+  const { choice, hub } = useModel.getState();
+  if (choice === 'hub' && hub) void inspectHub(hub.repo, hub.revision);
+}
 
 export function TokenForm() {
   const { hasToken, tokenRemembered } = useHub();
@@ -10,8 +22,8 @@ export function TokenForm() {
   const [remember, setRemember] = useState(false);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    void setHubToken(token, remember);
     setToken('');
+    void setHubToken(token, remember).then(lookAgain);
   };
   return (
     <section data-testid="hub-token">
@@ -23,7 +35,7 @@ export function TokenForm() {
           </>
         : <form onSubmit={submit} className={classes.token}>
             <p className="dim">Accept the model’s terms on huggingface.co, make a read token under Settings, and paste it here. It goes to the hub’s own host only.</p>
-            <PasswordInput label="Hub token" placeholder="hf_…" autoComplete="off" value={token} onChange={(e) => setToken(e.currentTarget.value)} data-testid="hub-token-input" />
+            <PasswordInput id={FIELD} label="Hub token" placeholder="hf_…" autoComplete="off" value={token} onChange={(e) => setToken(e.currentTarget.value)} data-testid="hub-token-input" />
             <Checkbox label="Keep it until this tab is closed" checked={remember} onChange={(e) => setRemember(e.currentTarget.checked)} data-testid="hub-token-remember" />
             <Button size="xs" type="submit" disabled={token.trim() === ''} data-testid="hub-token-set">Use this token</Button>
           </form>}
