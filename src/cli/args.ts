@@ -1,6 +1,7 @@
 /** The words after `npm run finetune --`, as values; a wrong one is refused with what was expected. */
 import { parseArgs } from 'node:util';
 import { EtudeError } from '../config/errors.ts';
+import { QUANTIZATIONS, type Quantization } from '../config/recipe.ts';
 import { NODE_GPU_KINDS, type NodeGpuKind } from './nodeGpu.ts';
 
 export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT folder.
@@ -11,6 +12,7 @@ export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT fol
              org/name or org/name@revision, or 'builtin'
   --data     .jsonl, .json or .csv file, or 'builtin'
   --out      folder for adapter_config.json, adapter_model.safetensors, README.md, recipe.json and metrics.jsonl
+  --quantization  none (default), int8 or nf4: shrinks the frozen weights on the GPU
   --recipe   recipe file (JSON) or share link; without it the defaults, or the built-in example's own
   --adapter  PEFT adapter folder to start from
   --runtime  browser (headless Chromium, default) or node (Dawn)
@@ -27,6 +29,8 @@ export interface FinetuneArgs {
   data: string;
   out: string;
   recipe: string | null;
+  /** Null: as the recipe says. */
+  quantization: Quantization | null;
   adapter: string | null;
   runtime: 'browser' | 'node';
   device: NodeGpuKind;
@@ -51,6 +55,7 @@ const OPTIONS = {
   data: { type: 'string' },
   out: { type: 'string' },
   recipe: { type: 'string' },
+  quantization: { type: 'string' },
   adapter: { type: 'string' },
   runtime: { type: 'string', default: 'browser' },
   device: { type: 'string', default: 'auto' },
@@ -82,6 +87,7 @@ export function parseFinetuneArgs(args: string[]): FinetuneArgs | 'help' {
     data: required('data', "A .jsonl, .json or .csv file, or 'builtin'."),
     out: required('out', 'A folder to write the adapter to.'),
     recipe: values.recipe ?? null,
+    quantization: values.quantization === undefined ? null : choice('quantization', values.quantization, QUANTIZATIONS),
     adapter: values.adapter ?? null,
     runtime,
     device,

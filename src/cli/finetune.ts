@@ -131,7 +131,7 @@ export async function main(words: string[]): Promise<number> {
   let outcome: HeadlessOutcome;
   try {
     const model = await modelOnDisk(args, repo, asked, reporter);
-    const recipe: Recipe = model === 'builtin' || model.revision === undefined ? asked : { ...asked, model: { source: 'hub', name: model.name, revision: model.revision } };
+    const recipe: Recipe = model === 'builtin' || model.revision === undefined ? asked : { ...asked, model: { ...asked.model, source: 'hub', name: model.name, revision: model.revision } };
     const request: RunRequest = { model, data: args.data, adapter: args.adapter, device: args.device, recipe };
     outcome = args.runtime === 'node'
       ? await (await import('./nodeRun.ts')).runInNode(request, reporter.onEvent)

@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import { builtinRecipe } from '../config/builtinRecipe.ts';
 import { EtudeError } from '../config/errors.ts';
 import { readRecipe, type ReadRecipe } from '../config/readRecipe.ts';
-import { defaultRecipe, type Recipe } from '../config/recipe.ts';
+import { defaultRecipe, type Quantization, type Recipe } from '../config/recipe.ts';
 import { decodeShare, hasShare } from '../config/shareUrl.ts';
 
 function readFileOrLink(argument: string): ReadRecipe {
@@ -38,7 +38,7 @@ const plainName = (path: string): string => basename(resolve(path)).replaceAll(/
 const keepsHub = (recipe: Recipe, model: string): boolean => recipe.model.source === 'hub' && recipe.model.name === model.split('@', 1)[0];
 
 /** A whole recipe that names the model and data really used. */
-export function recipeFromArguments(args: { recipe: string | null; model: string; data: string }): Recipe {
+export function recipeFromArguments(args: { recipe: string | null; model: string; data: string; quantization?: Quantization | null }): Recipe {
   const builtin = args.model === 'builtin' && args.data === 'builtin';
   let recipe = builtin ? builtinRecipe() : defaultRecipe();
   if (args.recipe !== null) {
@@ -51,9 +51,12 @@ export function recipeFromArguments(args: { recipe: string | null; model: string
     }
     recipe = read.recipe;
   }
+  const quantization = args.quantization ?? recipe.model.quantization ?? 'none';
+  const model: Recipe['model'] = args.model === 'builtin' ? { source: 'builtin', name: 'builtin' } : keepsHub(recipe, args.model) ? recipe.model : { source: 'folder', name: plainName(args.model) };
+  const { quantization: _, ...named } = model;
   return {
     ...recipe,
-    model: args.model === 'builtin' ? { source: 'builtin', name: 'builtin' } : keepsHub(recipe, args.model) ? recipe.model : { source: 'folder', name: plainName(args.model) },
+    model: { ...named, ...(quantization === 'none' ? {} : { quantization }) },
     dataset: args.data === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'file', name: plainName(args.data) },
   };
 }

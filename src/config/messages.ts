@@ -44,16 +44,20 @@ export interface MemoryNeed {
   inUse?: number;
   /** A smaller setting and what it takes; null where even the smallest would not do. */
   fits: { batchSize: number; maxLength: number; bytes: number } | null;
+  /** Single changes that make it fit, each with what it then takes. */
+  smaller?: readonly { change: string; bytes: number }[];
 }
 
-export const outOfMemory = ({ purpose, needed, inUse, fits }: MemoryNeed): UserMessage => ({
+export const outOfMemory = ({ purpose, needed, inUse, fits, smaller = [] }: MemoryNeed): UserMessage => ({
   code: 'device.outOfMemory',
   what: `The GPU has no room for ${purpose}: it takes ${bytesInWords(needed)}${inUse === undefined ? '' : `, and ${bytesInWords(inUse)} were in use`}.`,
   expected: 'Enough free GPU memory for weights, activations and adapter together.',
   likelyCause: 'The batch or the rows are too large for this GPU, or other programs use its memory.',
-  nextStep: fits === null
-    ? 'Choose a smaller model, or close other programs that use the GPU.'
-    : `Set batch size ${fits.batchSize} and maximum length ${countInWords(fits.maxLength)}: that takes about ${bytesInWords(fits.bytes)}.`,
+  nextStep: smaller.length > 0
+    ? `${smaller.length > 1 ? 'One of these takes less' : 'This takes less'}: ${smaller.map(({ change, bytes }) => `${change} (${bytesInWords(bytes)})`).join('; ')}.`
+    : fits === null
+      ? 'Choose a smaller model, or close other programs that use the GPU.'
+      : `Set batch size ${fits.batchSize} and maximum length ${countInWords(fits.maxLength)}: that takes about ${bytesInWords(fits.bytes)}.`,
 });
 
 export const deviceLost = (reason: string): UserMessage => ({

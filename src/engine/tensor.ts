@@ -1,6 +1,8 @@
 /**
  * Owns what a tensor is on the GPU: a labelled range of a buffer with a storage type. Refuses to know what it means.
  */
+import { EtudeError } from '../config/errors.ts';
+import { outOfMemory } from '../config/messages.ts';
 import type { Engine } from './device.ts';
 import { BLOCK, BLOCK_WORDS, quantisedBytes, type QuantisedType } from './quantise.ts';
 
@@ -48,10 +50,19 @@ export function writeTensor(engine: Engine, tensor: Tensor, data: Float32Array |
   engine.device.queue.writeBuffer(tensor.buffer, tensor.offset + startElement * 4, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
 }
 
+/** Elements of a copy that may not fit. */
+const WORTH_A_WAIT = 2 ** 14;
+
 /** Reads n elements back. Waits for everything submitted before. */
 export async function readTensor(engine: Engine, tensor: Tensor, elements = tensor.byteLength / 4, startElement = 0): Promise<Float32Array<ArrayBuffer>> {
+  const inUse = engine.memory.live;
+  engine.device.pushErrorScope('out-of-memory');
   const staging = engine.createBuffer(`read ${tensor.label}`, elements * 4, 0x01 | 0x08); // MAP_READ | COPY_DST
+  const scope = engine.device.popErrorScope();
   try {
+    // A copy into a buffer that does not exist would be an error of its own; small ones are not worth the wait.
+    const full = elements >= WORTH_A_WAIT ? await scope : null;
+    if (full) throw new EtudeError(outOfMemory({ purpose: `a copy of ${tensor.label}`, needed: elements * 4, inUse, fits: null }), { cause: full });
     const encoder = engine.device.createCommandEncoder({ label: `read ${tensor.label}` });
     encoder.copyBufferToBuffer(tensor.buffer, tensor.offset + startElement * 4, staging, 0, elements * 4);
     engine.device.queue.submit([encoder.finish()]);

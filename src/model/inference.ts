@@ -15,6 +15,7 @@ import { forwardOps, type DecoderContext, type LayerCache, type RopeTables } fro
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
 import { uniformStream, type LoraAdapter } from './lora.ts';
 import { createRope, destroyRope } from './rope.ts';
+import { plannedWeightBytes } from './storage.ts';
 import type { ModelWeights } from './weights.ts';
 
 export interface ModelOnGpu {
@@ -157,10 +158,12 @@ export class Generator {
     const built = await generator.#build(adapter).then(() => null, (error: unknown) => error ?? new Error('unknown'));
     const full = await engine.device.popErrorScope();
     if (!full && !built) return generator;
-    const needed = engine.memory.live - inUse;
+    const answers = engine.memory.live - inUse;
     generator.destroy();
     if (!full) throw built;
-    throw new EtudeError(outOfMemory({ purpose: `answers in a context of ${contextLength} tokens`, needed, inUse, fits: null }), { cause: full });
+    const { bytes, dtype, quantization } = model.weights;
+    const smaller = quantization === 'nf4' ? [] : [{ change: 'the model in 4 bits', bytes: plannedWeightBytes(model.config, dtype, 'nf4') + answers }];
+    throw new EtudeError(outOfMemory({ purpose: `this model and answers in a context of ${contextLength} tokens`, needed: bytes + answers, inUse, fits: null, smaller }), { cause: full });
   }
 
   async #build(adapter: LoraAdapter | null): Promise<void> {

@@ -4,14 +4,14 @@
  */
 import { EtudeError } from '../config/errors.ts';
 import { notFiniteWeights, outOfMemory } from '../config/messages.ts';
-import type { Quantization, TargetModule } from '../config/recipe.ts';
+import { QUANTIZATIONS, type Quantization, type TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
 import { createTensor, createWeight, destroyTensor, destroyWeight, storedBytes, writeTensor, writeWeightBytes, type FloatStorage, type Tensor, type Weight } from '../engine/tensor.ts';
 import { firstNonFinite, isFloatDtype, type FloatDtype } from '../formats/halfFloats.ts';
 import { readF32, streamTensor, type TensorEntry } from '../formats/safetensors.ts';
 import type { ModelConfig } from './config.ts';
-import { checkTensors, streamNorms } from './expectedTensors.ts';
-import { storageOf, STORAGE_TYPE, storedForm } from './storage.ts';
+import { checkTensors, countParameters, expectedTensors, streamNorms } from './expectedTensors.ts';
+import { plannedWeightBytes, storageOf, STORAGE_TYPE, storedForm } from './storage.ts';
 
 export interface LayerWeights {
   /** Norms hold normOffset + weight. */
@@ -59,18 +59,14 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
   const totalBytes = wanted.reduce((n, t) => n + t.end - t.start, 0);
   let doneBytes = 0;
   const { quantization = 'none' } = options;
-  const made: (Tensor | Weight)[] = [];
-  const counts = new Map<FloatStorage, number>();
-  const release = (): void => made.forEach((t) => ('parts' in t ? destroyWeight(engine, t) : destroyTensor(engine, t)));
+  const made = await allocate(engine, config, tensors, quantization);
   const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
 
   const matrix = async (name: string): Promise<Weight> => {
     const entry = tensors.get(name)!;
     const dtype = entry.dtype as FloatDtype;
-    const storage = storageOf(name, STORAGE_TYPE[dtype], quantization);
-    const weight = createWeight(engine, name, storage, entry.shape[0]!, entry.shape[1]!);
-    made.push(weight);
-    counts.set(STORAGE_TYPE[dtype], (counts.get(STORAGE_TYPE[dtype]) ?? 0) + weight.rows * weight.cols);
+    const weight = made.get(name) as Weight;
+    const storage = weight.dtype;
     const width = dtype === 'F32' ? 4 : 2;
     for await (const { offset, bytes } of streamTensor(entry, CHUNK)) {
       options.signal?.throwIfAborted();
@@ -85,8 +81,7 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
     const entry = tensors.get(name)!;
     const data = await readF32(entry);
     checkFinite(name, new Uint8Array(data.buffer), 'F32', 0);
-    const tensor = createTensor(engine, name, data.length);
-    made.push(tensor);
+    const tensor = made.get(name) as Tensor;
     writeTensor(engine, tensor, offset === 0 ? data : data.map((w) => offset + w));
     progress(entry.end - entry.start);
     return tensor;
@@ -95,8 +90,6 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
   const norm = (name: string): Promise<Tensor> => vector(`${name}.weight`, config.normOffset);
   const norms = streamNorms(config);
 
-  engine.device.pushErrorScope('out-of-memory');
-  let scopeOpen = true;
   try {
     const embedding = await matrix('model.embed_tokens.weight');
     const head = config.tieWordEmbeddings ? embedding : await matrix('lm_head.weight');
@@ -126,21 +119,57 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
       });
     }
     const finalNorm = await norm('model.norm');
-    scopeOpen = false;
-    const error = await engine.device.popErrorScope();
-    if (error) throw new EtudeError(outOfMemory({ purpose: 'the weights of this model', needed: totalBytes, inUse: engine.memory.live - totalBytes, fits: null }), { cause: error });
     return {
       embedding, head, finalNorm, layers,
-      bytes: made.reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
-      dtype: [...counts].sort((a, b) => b[1] - a[1])[0]![0],
+      bytes: [...made.values()].reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
+      dtype: storedType(config, tensors),
       quantization,
-      parameters: made.reduce((n, t) => n + ('parts' in t ? t.rows * t.cols : t.byteLength / 4), 0),
+      parameters: countParameters(config),
     };
   } catch (error) {
-    if (scopeOpen) void engine.device.popErrorScope().catch(() => {});
-    release();
+    release(engine, made);
     throw error;
   }
+}
+
+type Made = Map<string, Tensor | Weight>;
+
+const release = (engine: Engine, made: Made): void => made.forEach((t) => ('parts' in t ? destroyWeight(engine, t) : destroyTensor(engine, t)));
+
+/** Every buffer of the model, before a byte of it is read: what does not fit is known at once. */
+async function allocate(engine: Engine, config: ModelConfig, tensors: ReadonlyMap<string, TensorEntry>, quantization: Quantization): Promise<Made> {
+  const inUse = engine.memory.live;
+  const made: Made = new Map();
+  engine.device.pushErrorScope('out-of-memory');
+  let failure: unknown = null;
+  try {
+    for (const { name, shape } of expectedTensors(config)) {
+      const stored = STORAGE_TYPE[tensors.get(name)!.dtype as FloatDtype];
+      const [rows, cols] = shape;
+      made.set(name, cols === undefined ? createTensor(engine, name, rows!) : createWeight(engine, name, storageOf(name, stored, quantization), rows!, cols));
+    }
+  } catch (error) {
+    failure = error ?? new Error('unknown');
+  }
+  const full = await engine.device.popErrorScope();
+  if (!full && failure === null) return made;
+  release(engine, made);
+  if (!full) throw failure;
+  const planned = (q: Quantization): number => plannedWeightBytes(config, storedType(config, tensors), q);
+  const needed = planned(quantization);
+  const smaller = QUANTIZATIONS.slice(QUANTIZATIONS.indexOf(quantization) + 1).map((q) => ({ change: q === 'int8' ? 'the model in 8 bits' : 'the model in 4 bits', bytes: planned(q) }));
+  throw new EtudeError(outOfMemory({ purpose: 'the weights of this model', needed, inUse, fits: null, smaller }), { cause: full });
+}
+
+/** What most matrix elements are stored in. */
+function storedType(config: ModelConfig, tensors: ReadonlyMap<string, TensorEntry>): FloatStorage {
+  const counts = new Map<FloatStorage, number>();
+  for (const { name, shape } of expectedTensors(config)) {
+    if (shape.length === 1) continue;
+    const type = STORAGE_TYPE[tensors.get(name)!.dtype as FloatDtype];
+    counts.set(type, (counts.get(type) ?? 0) + shape.reduce((a, b) => a * b));
+  }
+  return [...counts].sort((a, b) => b[1] - a[1])[0]![0];
 }
 
 export function destroyWeights(engine: Engine, w: ModelWeights): void {

@@ -30,8 +30,16 @@ export function planMemory(q: MemoryQuestion, asked: Asked, budget: number): Mem
     const memory = forecastMemory({ ...q, recompute: policy });
     return { policy, memory, extraFlops: extraFlops(q, policy), fits: memory.total <= budget };
   });
-  const chosen = asked === 'auto' ? policies.find((p) => p.fits) ?? policies.at(-1)! : policies.find((p) => p.policy === asked)!;
+  const chosen = asked === 'auto' ? policies.find((p) => p.fits) ?? smallest(policies) : policies.find((p) => p.policy === asked)!;
   return { chosen, policies };
+}
+
+const smallest = (policies: readonly PolicyForecast[]): PolicyForecast => policies.reduce((a, b) => (b.memory.total < a.memory.total ? b : a));
+
+/** What to try after `failed` did not fit although it seemed to; null where nothing takes less. */
+export function nextPolicy({ policies }: MemoryPlan, failed: PolicyForecast): PolicyForecast | null {
+  const less = policies.filter((p) => p.memory.total < failed.memory.total);
+  return less.length === 0 ? null : less.find((p) => p.fits) ?? smallest(less);
 }
 
 /** Operations of a micro-batch of the question's size, and those that a policy repeats. Counted like the kernels count. */

@@ -82,8 +82,8 @@ export async function runHeadless(environment: HeadlessEnvironment, job: Headles
     onEvent({
       type: 'headless.model',
       model: model === 'builtin'
-        ? await session.loadFolder({ source: 'builtin', revision: null }, () => openBuiltinModel(environment.loadBuiltin), context)
-        : await session.loadFolder({ source: model.revision === undefined ? 'folder' : 'hub', revision: model.revision ?? null }, () => openModelFolder(model.name, model.files), context),
+        ? await session.loadFolder({ source: 'builtin', revision: null }, () => openBuiltinModel(environment.loadBuiltin), context, recipe.model.quantization)
+        : await session.loadFolder({ source: model.revision === undefined ? 'folder' : 'hub', revision: model.revision ?? null }, () => openModelFolder(model.name, model.files), context, recipe.model.quantization),
     });
     const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context);
     const report = await session.report(dataset.id, recipe.data.template, recipe.data.maxLength, context);

@@ -3,7 +3,7 @@
  * finished files and small samples for display do.
  */
 import type { UserMessage } from '../config/errors.ts';
-import type { Recipe } from '../config/recipe.ts';
+import type { Quantization, Recipe, RecomputePolicy } from '../config/recipe.ts';
 import type {
   DataReport, DatasetSummary, DisplayRow, InspectedRow, Mapping, Message, TemplateId,
 } from '../data/types.ts';
@@ -46,7 +46,10 @@ export interface ModelSummary {
   parameters: number;
   /** Bytes of weights on the GPU. */
   weightBytes: number;
+  /** What the file stores most matrices in. */
   dtype: 'f32' | 'bf16' | 'f16';
+  /** How they lie on the GPU: 'none' as stored. */
+  quantization: Quantization;
   tiedEmbeddings: boolean;
   hiddenSize: number;
   numHiddenLayers: number;
@@ -60,6 +63,35 @@ export interface ModelSummary {
 
 export type DataSource = { kind: 'builtin' } | { kind: 'file'; file: File };
 
+/** GPU memory of a run at its peak, in bytes, before anything is allocated. */
+export interface MemoryOutlook {
+  /** Parts of `total`, with the chosen policy. */
+  weights: number;
+  activations: number;
+  /** Gradients on their way. */
+  scratch: number;
+  logits: number;
+  /** Parameters, gradients and both moments. */
+  adapter: number;
+  /** Answers on the way: key/value cache and their activations. */
+  generation: number;
+  /** Batches, tables, lists of dispatches, the copy for a checkpoint. */
+  other: number;
+  total: number;
+  /** How much of the forward pass is computed again; with the recipe's 'auto' the first that fits. */
+  policy: RecomputePolicy;
+  /** Operations of a step beyond keeping everything, as a share: 0.3 is 30 % more. */
+  extraFlops: number;
+  /** Within the budget. A run may be tried in any case: the budget is an estimate unless a person set it. */
+  fits: boolean;
+  /** All policies in order; `saved` bytes against the first. */
+  policies: { policy: RecomputePolicy; total: number; saved: number; extraFlops: number; fits: boolean }[];
+  /** What the device is taken to hold, and a sentence that says why. */
+  budget: { bytes: number; basis: 'person' | 'failure' | 'largestBuffer'; words: string };
+  /** Where it does not fit: single changes that do, each with its total. */
+  smaller: { change: string; bytes: number }[];
+}
+
 export interface Forecast {
   trainingRows: number;
   heldOutRows: number;
@@ -72,7 +104,7 @@ export interface Forecast {
   trainableParameters: number;
   modelParameters: number;
   adapterBytes: number;
-  memory: { weights: number; activations: number; logits: number; adapter: number; total: number };
+  memory: MemoryOutlook;
   /** Seconds for the whole run, and where the number comes from; null when nothing was measured yet. */
   seconds: number | null;
   measured: boolean;
@@ -118,6 +150,8 @@ export interface RunSummary {
 }
 
 export interface RunDetail extends RunSummary {
+  /** What the backward pass computes again, once the run has begun. */
+  recompute?: RecomputePolicy;
   metrics: StepMetrics[];
   answers: PromptAnswer[];
   alerts: UserMessage[];
@@ -215,7 +249,10 @@ export interface Requests {
   /** The page is looked at, or is hidden: decides how long pieces of GPU work may be. */
   'page.watched': { args: { watched: boolean }; result: null };
   'device.open': { args: { measure?: boolean }; result: DeviceInfo };
-  'model.load': { args: { source: ModelSource }; result: ModelSummary };
+  /** `quantization` (default 'none') shrinks the frozen weights while they load. */
+  'model.load': { args: { source: ModelSource; quantization?: Quantization }; result: ModelSummary };
+  /** A person's own limit for the planner, bytes; null goes back to what is known of the device. */
+  'device.setMemoryLimit': { args: { bytes: number | null }; result: null };
   'model.unload': { args: Record<string, never>; result: null };
   /** Text models by downloads; those that cannot be run are there with the reason. */
   'hub.search': { args: { query: string; limit: number }; result: HubModel[] };

@@ -35,7 +35,7 @@ const DEVICE: DeviceInfo = {
 };
 
 const MODEL: ModelSummary = {
-  source: 'builtin', revision: null, name: 'builtin', architecture: 'LlamaForCausalLM', parameters: 1_049_728, weightBytes: 2_099_456, dtype: 'f16',
+  source: 'builtin', revision: null, name: 'builtin', architecture: 'LlamaForCausalLM', parameters: 1_049_728, weightBytes: 2_099_456, dtype: 'f16', quantization: 'none',
   tiedEmbeddings: true, hiddenSize: 128, numHiddenLayers: 4, vocabSize: 2048, maxPositionEmbeddings: 256, hasChatTemplate: true, knownTemplates: ['chatml'],
 };
 
@@ -174,6 +174,7 @@ export class FakeWorker implements WorkerLike {
 
   readonly #handlers: { [N in RequestName]: (args: Requests[N]['args'], id: number) => Promise<Requests[N]['result']> | Requests[N]['result'] } = {
     'page.watched': () => null,
+    'device.setMemoryLimit': () => null,
     'device.open': ({ measure }) => {
       const d = this.#o.device;
       // oxlint-disable-next-line no-throw-literal -- carried to the page as the error of the request
@@ -244,7 +245,11 @@ export class FakeWorker implements WorkerLike {
       return {
         trainingRows: rows, heldOutRows: 0, droppedRows: rows === 480 ? 0 : 4, tokensSeen: 30_552, labelledTokensSeen: 13_802, steps, stepsPerEpoch: Math.ceil(steps / recipe.training.numTrainEpochs), warmupSteps: 6,
         trainableParameters: adapter, modelParameters: MODEL.parameters, adapterBytes: adapter * 4 + 9000,
-        memory: { weights: 2_099_456, activations: recipe.data.maxLength * 180_000, logits: 4_200_000, adapter: adapter * 16, total: 2_099_456 + recipe.data.maxLength * 180_000 + 4_200_000 + adapter * 16 },
+        memory: {
+          weights: 2_099_456, activations: recipe.data.maxLength * 180_000, scratch: 0, logits: 4_200_000, adapter: adapter * 16, generation: 0, other: 0,
+          total: 2_099_456 + recipe.data.maxLength * 180_000 + 4_200_000 + adapter * 16, policy: 'none', extraFlops: 0, fits: true, policies: [],
+          budget: { bytes: 8e9, basis: 'largestBuffer', words: 'Browsers do not tell how much memory an adapter has.' }, smaller: [],
+        },
         seconds: steps * 0.17, measured: true,
       };
     },

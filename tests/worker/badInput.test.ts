@@ -123,20 +123,81 @@ describe('the device', () => {
 });
 
 describe('a full GPU', () => {
-  it('when training is prepared: says what would fit, keeps model and tuned adapter, and a smaller run goes through', async () => {
+  it('when training is prepared: says what would fit, keeps model and tuned adapter, and a run of that size goes through', async () => {
     const fragile = new FragileGpu();
     const t = await tab({ gpu: fragile.gpu });
     const datasetId = await ready(t);
     const first = await startSmall(t, datasetId);
     const answer = (await ask(t, 'tuned')).text;
-    fragile.fullAfter = 0;
+    const before = fragile.taken;
+    fragile.room = before + 700_000;
     const error = await refusal(t.call('train.start', { datasetId, recipe: smallRecipe({ perDeviceTrainBatchSize: 8, seed: 5 }) }));
     expect(error.code).toBe('device.outOfMemory');
-    expect(error.message).toMatch(/8 rows of 48 tokens: it takes .*kB/);
-    expect(error.userMessage.nextStep).toMatch(/Set batch size [1-4] and maximum length 48: that takes about .*kB/);
+    expect(error.message).toMatch(/8 rows of 48 tokens: it takes .*B/);
+    expect(error.userMessage.nextStep).toMatch(/takes? less: .*batch size [1-4] \([\d.]+ [kM]B\)/);
+    expect(fragile.taken).toBe(before);
     expect((await ask(t, 'tuned')).text).toBe(answer);
     expect((await t.call('runs.list', {})).map((r) => r.id)).toEqual([first.id]);
     expect((await startSmall(t, datasetId, { perDeviceTrainBatchSize: 1 })).status).toBe('finished');
+  });
+
+  it('makes a run compute more again, which the forecast then expects; a limit set by hand does the same; a policy asked for is kept', async () => {
+    const fragile = new FragileGpu();
+    const t = await tab({ gpu: fragile.gpu });
+    const datasetId = await ready(t);
+    const forecast = async () => (await t.call('train.forecast', { datasetId, recipe: smallRecipe() })).memory;
+    const recomputed = async (run: { id: string }) => (await t.call('runs.get', { runId: run.id })).recompute;
+    const plain = await startSmall(t, datasetId);
+    expect(await recomputed(plain)).toBe('none');
+    expect(await forecast()).toMatchObject({ policy: 'none', fits: true, extraFlops: 0, budget: { basis: 'largestBuffer' } });
+    fragile.fullAfter = 0;
+    const fuller = await startSmall(t, datasetId);
+    expect(await recomputed(fuller)).toBe('cheap');
+    expect(fuller.finalLoss).toBe(plain.finalLoss);
+    expect((await forecast()).budget.basis).toBe('failure');
+    const { policies } = await forecast();
+    await t.call('device.setMemoryLimit', { bytes: policies[0]!.total });
+    expect(await forecast()).toMatchObject({ policy: 'none', budget: { basis: 'person' } });
+    await t.call('device.setMemoryLimit', { bytes: 1000 });
+    const tight = await forecast();
+    expect(tight).toMatchObject({ policy: 'cheap', fits: false, smaller: [] });
+    expect(tight.total).toBe(tight.weights + tight.activations + tight.scratch + tight.logits + tight.adapter + tight.generation + tight.other);
+    expect(await recomputed(await startSmall(t, datasetId, { gradientCheckpointing: 'layers' }))).toBe('layers');
+  });
+
+  it('in the middle of a run: it ends with its checkpoint kept and what would fit, and goes on from there once there is room', async () => {
+    const fragile = new FragileGpu();
+    const t = await tab({ gpu: fragile.gpu });
+    const datasetId = await ready(t);
+    const whole = await startSmall(t, datasetId, { saveSteps: 1, maxSteps: 4 }, { r: 256 });
+    t.onEvent = (event) => {
+      if (event.type === 'train.checkpoint' && event.step === 2) fragile.room = 0;
+    };
+    const error = await refusal(startSmall(t, datasetId, { saveSteps: 1, maxSteps: 4 }, { r: 256 }));
+    expect(error.code).toBe('device.outOfMemory');
+    expect(error.message).toMatch(/^Training stopped at step 3: .* The checkpoint of step 2 is kept\.$/);
+    const broken = (await t.call('runs.list', {})).find((run) => run.status === 'failed')!;
+    expect(broken).toMatchObject({ step: 3, resumable: true });
+    t.onEvent = () => {};
+    fragile.room = Infinity;
+    const resumed = await t.call('train.resume', { runId: broken.id });
+    expect([resumed.status, resumed.finalLoss]).toEqual(['finished', whole.finalLoss]);
+  });
+
+  it('when weights do not fit as stored: says what 8 and 4 bits take, and loads them so; a run on them is on record with it', async () => {
+    const fragile = new FragileGpu();
+    const t = await tab({ gpu: fragile.gpu });
+    fragile.room = 60_000;
+    const error = await refusal(t.call('model.load', { source: smallFolder() }));
+    expect(error.userMessage.nextStep).toMatch(/^One of these takes less: the model in 8 bits \(\d.* kB\); the model in 4 bits \(\d.* kB\)\.$/);
+    expect(fragile.taken).toBe(0);
+    const summary = await t.call('model.load', { source: smallFolder(), quantization: 'nf4' });
+    expect(summary).toMatchObject({ quantization: 'nf4', dtype: 'f32' });
+    expect(summary.weightBytes).toBeLessThan(60_000);
+    fragile.room = Infinity;
+    const { id } = await t.call('data.import', { source: { kind: 'file', file: jsonl(questions(8)) } });
+    const run = await startSmall(t, id, { saveSteps: 1 });
+    expect(run.recipe.model).toEqual({ source: 'folder', name: 'small', quantization: 'nf4' });
   });
 
   it('when a model is loaded: the old model makes room once, and is gone only if even that is not enough', async () => {

@@ -167,7 +167,10 @@ export class FragileGpu {
   fullAfter = Infinity;
   /** How many then report it in a row. */
   fullScopes = 1;
+  /** Bytes that its buffers may take together. */
+  room = Infinity;
   opened = 0;
+  #taken = 0;
   readonly #mayDie: boolean;
   #device: GPUDevice | null = null;
   #lose: ((info: { reason: string; message: string }) => void) | null = null;
@@ -175,6 +178,11 @@ export class FragileGpu {
   /** @param mayDie devices of its own, which can be lost; without, the shared one is used, which saves compiling */
   constructor({ mayDie = false } = {}) {
     this.#mayDie = mayDie;
+  }
+
+  /** Bytes of its live buffers. */
+  get taken(): number {
+    return this.#taken;
   }
 
   get gpu(): GPU {
@@ -199,19 +207,36 @@ export class FragileGpu {
         this.#device = device;
         this.opened++;
         const lost = new Promise((resolve) => (this.#lose = resolve));
-        const scopes: GPUErrorFilter[] = [];
+        const scopes: { filter: GPUErrorFilter; overflowed: boolean }[] = [];
         const own: Record<string, unknown> = {
           lost,
           pushErrorScope: (filter: GPUErrorFilter) => {
-            scopes.push(filter);
+            scopes.push({ filter, overflowed: false });
             device.pushErrorScope(filter);
           },
           popErrorScope: async () => {
-            const filter = scopes.pop();
+            const scope = scopes.pop()!;
+            const full = scope.overflowed || (scope.filter === 'out-of-memory' && this.#isFull());
             const real = await device.popErrorScope();
-            return filter === 'out-of-memory' && this.#isFull() ? { message: 'not enough memory left' } : real;
+            return full ? { message: 'not enough memory left' } : real;
           },
         };
+        const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
+          const buffer = device.createBuffer(descriptor);
+          const { size } = descriptor;
+          this.#taken += size;
+          const scope = scopes.findLast((s) => s.filter === 'out-of-memory');
+          if (this.#taken > this.room && scope) scope.overflowed = true;
+          const destroy = buffer.destroy.bind(buffer);
+          let there = true;
+          (buffer as { destroy: () => unknown }).destroy = () => {
+            if (there) this.#taken -= size;
+            there = false;
+            return destroy();
+          };
+          return buffer;
+        };
+        own['createBuffer'] = createBuffer;
         return new Proxy(device, {
           get: (target, key) => {
             if (typeof key === 'string' && Object.hasOwn(own, key)) return own[key];

@@ -41,6 +41,7 @@ export class LoadedModel {
       parameters: weights.parameters,
       weightBytes: weights.bytes,
       dtype: weights.dtype,
+      quantization: weights.quantization,
       tiedEmbeddings: config.tieWordEmbeddings,
       hiddenSize: config.hiddenSize,
       numHiddenLayers: config.numHiddenLayers,

@@ -1,6 +1,6 @@
 /** Answers about the base model and its adapters: loading one, putting an adapter on it, writing the tuned adapter out. */
 import { toUserMessage } from '../../config/errors.ts';
-import type { LoraConfig } from '../../config/recipe.ts';
+import type { LoraConfig, Quantization } from '../../config/recipe.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { openAdapterFolder } from '../../hub/adapterFolder.ts';
 import { openBuiltinModel } from '../../hub/builtin.ts';
@@ -29,12 +29,13 @@ async function openSource(state: SessionState, source: ModelSource, context: Req
 }
 
 /** Loads a model in place of the one that is there. */
-export async function loadModel(state: SessionState, open: () => Promise<OpenedModel>, context: RequestContext): Promise<ModelSummary> {
+export async function loadModel(state: SessionState, open: () => Promise<OpenedModel>, context: RequestContext, quantization: Quantization = 'none'): Promise<ModelSummary> {
   if (state.busy) throw refuse('run.busy', 'A run is going on with the loaded model.', 'Stop the run first.');
   const engine = await state.engine();
   const { origin, folder } = await open();
   const load = (): Promise<LoadedModel> => LoadedModel.load(engine, origin, folder, {
     signal: context.signal,
+    quantization,
     onProgress: (done, total) => context.progress('Weights to the GPU', done, total, 'bytes'),
   });
   // Beside the old model where both fit, so that a folder that cannot be loaded costs nothing.
@@ -73,7 +74,7 @@ export async function exportTuned(state: SessionState): Promise<BuiltExport> {
 }
 
 export const modelHandlers = (state: SessionState): HandlersOf<'model' | 'adapter' | 'export'> => ({
-  'model.load': ({ source }, context) => loadModel(state, () => openSource(state, source, context), context),
+  'model.load': ({ source, quantization }, context) => loadModel(state, () => openSource(state, source, context), context, quantization),
   'model.unload': async () => (await state.unload(), null),
   'adapter.import': async ({ name, files }) => {
     const { config, base } = await importAdapter(state, name, sourcesFromFiles(files));

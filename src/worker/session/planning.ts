@@ -4,10 +4,10 @@
 import { countLoraParameters } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
 import { openBuiltinData, type BuiltinLoader } from '../../hub/builtin.ts';
-import { forecastMemory } from '../../train/memory.ts';
 import type { Forecast, HeldOutPrompt, RunDetail } from '../protocol.ts';
 import type { Datasets, RunFeed } from './datasets.ts';
 import type { LoadedModel } from './loadedModel.ts';
+import { outlook, type DeviceMemory } from './memoryPlanning.ts';
 import type { SamplePrompt } from './runControl.ts';
 import type { Runs } from './runs.ts';
 
@@ -15,12 +15,12 @@ import type { Runs } from './runs.ts';
 const SHARE_OF_MEASURED = 0.5;
 
 /** @param speed GFLOP/s of a large product and tokens/s of an earlier run of this kind, where measured */
-export function forecastRun(model: LoadedModel, feed: RunFeed, recipe: Recipe, speed: { gflops: number | null; tokensPerSecond: number | null }): Forecast {
+export function forecastRun(model: LoadedModel, feed: RunFeed, recipe: Recipe, memory: DeviceMemory, speed: { gflops: number | null; tokensPerSecond: number | null }): Forecast {
   const { totalSteps, warmupSteps } = feed.feed;
   const passes = totalSteps / feed.stepsPerEpoch;
   const tokensSeen = Math.round(feed.perEpoch.tokens * passes);
   const trainableParameters = countLoraParameters(model.config, recipe.lora);
-  const { parameters, weightBytes } = model.summary;
+  const { parameters } = model.summary;
   // 2 FLOP a weight and token forward, 2 backward: nothing flows into frozen weights.
   const guessed = speed.gflops === null ? null : (speed.gflops * 1e9 * SHARE_OF_MEASURED) / (4 * (parameters + trainableParameters));
   const tokensPerSecond = speed.tokensPerSecond ?? guessed;
@@ -36,9 +36,7 @@ export function forecastRun(model: LoadedModel, feed: RunFeed, recipe: Recipe, s
     trainableParameters,
     modelParameters: parameters,
     adapterBytes: trainableParameters * 4,
-    memory: forecastMemory({
-      config: model.config, weightBytes, lora: recipe.lora, maxTokens: feed.largest.tokens, maxTargets: feed.largest.targets, maxBinding: model.gpu.engine.maxBinding,
-    }),
+    memory: outlook(model, feed, recipe, memory),
     seconds: tokensPerSecond === null ? null : tokensSeen / tokensPerSecond,
     measured: speed.tokensPerSecond !== null,
   };

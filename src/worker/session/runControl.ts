@@ -3,19 +3,19 @@
  * fixed prompts. Pausing is not pulling. Refuses to know what a page shows.
  */
 import { EtudeError, toUserMessage, type UserMessage } from '../../config/errors.ts';
-import { deviceLostInRun, outOfMemory } from '../../config/messages.ts';
-import type { Recipe } from '../../config/recipe.ts';
+import { deviceLostInRun } from '../../config/messages.ts';
 import type { DataCursor } from '../../data/loader.ts';
 import { variantsInForce } from '../../engine/variants.ts';
 import { targetsOf, type LoraAdapter } from '../../model/lora.ts';
-import { forecastMemory } from '../../train/memory.ts';
 import { TrainingPlan } from '../../train/plan.ts';
+import { nextPolicy } from '../../train/planner.ts';
 import { Trainer, type TrainerOptions, type TrainerState } from '../../train/trainer.ts';
 import { RunWatch } from '../../train/watch.ts';
 import type { PromptAnswer, RunDetail, RunStatus, SamplingConfig, StepMetrics, WorkerEvent } from '../protocol.ts';
 import { ask } from './chat.ts';
 import type { RunFeed } from './datasets.ts';
 import type { LoadedModel } from './loadedModel.ts';
+import { isOutOfMemory, noRoomFor, planRun, tooWide, type DeviceMemory } from './memoryPlanning.ts';
 import { summaryOf, type Checkpoint, type Runs } from './runs.ts';
 import type { Message } from '../../data/types.ts';
 
@@ -35,6 +35,7 @@ export interface RunParts {
   prompts: SamplePrompt[];
   runs: Runs;
   emit: (event: WorkerEvent) => void;
+  memory: DeviceMemory;
 }
 
 const ANSWER: SamplingConfig = { temperature: 0, topK: 0, topP: 1, maxNewTokens: 48, seed: 0 };
@@ -138,51 +139,50 @@ export class RunControl {
       const { lost } = this.#p.model.gpu.engine;
       await Promise.race([lost.then((m) => this.lost(m.likelyCause ?? '')), new Promise((resolve) => setTimeout(resolve, LOST_WITHIN))]);
     }
-    return this.#lost ? new EtudeError(this.#lost, { cause }) : cause;
+    if (this.#lost) return new EtudeError(this.#lost, { cause });
+    return isOutOfMemory(cause) ? new EtudeError(this.#fullInRun(), { cause }) : cause;
   }
 
+  /** The GPU filled up after the run had begun: what would leave more room, and what is kept. */
+  #fullInRun(): UserMessage {
+    const { model, feed, detail, memory } = this.#p;
+    const { plan: { chosen } } = planRun(model, feed, { ...detail.recipe, training: { ...detail.recipe.training, gradientCheckpointing: detail.recompute ?? 'layers' } }, memory);
+    memory.failed(chosen.memory.total);
+    const message = noRoomFor(model, feed, detail.recipe, chosen, memory);
+    const kept = this.#savedStep === null ? 'No checkpoint had been saved yet.' : `The checkpoint of step ${this.#savedStep.toLocaleString('en')} is kept.`;
+    return { ...message, what: `Training stopped at step ${detail.step.toLocaleString('en')}: ${message.what} ${kept}` };
+  }
+
+  /** The first policy that fits; where the GPU turns out to be full, the next one, which takes less. */
   async #makePlan(): Promise<TrainingPlan> {
-    const { model, adapter, feed, detail } = this.#p;
+    const { model, adapter, feed, detail, memory } = this.#p;
     const { recipe } = detail;
-    const { engine, config } = model.gpu;
-    const widest = Math.max(config.intermediateSize, config.hiddenSize, config.numAttentionHeads * config.headDim) * 4;
-    try {
-      if (feed.largest.tokens * widest > engine.maxBinding) throw new EtudeError({ code: 'device.outOfMemory', what: 'A batch exceeds one binding.' });
-      return await TrainingPlan.create({
-        ...model.gpu, adapter,
-        maxTokens: feed.largest.tokens,
-        maxTargets: feed.largest.targets,
-        maxPositions: feed.largest.positions,
-        loraDropout: recipe.lora.loraDropout,
-        training: recipe.training,
-      });
-    } catch (cause) {
-      if (!(cause instanceof EtudeError) || cause.code !== 'device.outOfMemory') throw cause;
-      throw new EtudeError(this.#noRoom(recipe), { cause });
+    const auto = recipe.training.gradientCheckpointing === 'auto';
+    let { plan: { chosen } } = planRun(model, feed, recipe, memory);
+    for (;;) {
+      const needed = chosen.memory.total;
+      if (tooWide(model, feed)) throw new EtudeError(noRoomFor(model, feed, recipe, chosen, memory));
+      try {
+        const plan = await TrainingPlan.create({
+          ...model.gpu, adapter,
+          maxTokens: feed.largest.tokens,
+          maxTargets: feed.largest.targets,
+          maxPositions: feed.largest.positions,
+          loraDropout: recipe.lora.loraDropout,
+          recompute: chosen.policy,
+          training: recipe.training,
+        });
+        detail.recompute = chosen.policy;
+        memory.fitted(needed);
+        return plan;
+      } catch (cause) {
+        if (!isOutOfMemory(cause)) throw cause;
+        memory.failed(needed);
+        const next = auto ? nextPolicy(planRun(model, feed, recipe, memory).plan, chosen) : null;
+        if (!next) throw new EtudeError(noRoomFor(model, feed, recipe, chosen, memory), { cause });
+        chosen = next;
+      }
     }
-  }
-
-  /** What did not fit, and a smaller setting that takes less than half of it. */
-  #noRoom(recipe: Recipe): UserMessage {
-    const { model, feed } = this.#p;
-    const { engine, config } = model.gpu;
-    const question = (batchSize: number, maxLength: number) => ({
-      config, weightBytes: model.summary.weightBytes, lora: recipe.lora, maxBinding: engine.maxBinding,
-      maxTokens: Math.min(feed.largest.tokens, batchSize * maxLength), maxTargets: Math.min(feed.largest.targets, batchSize * maxLength),
-    });
-    let batchSize = recipe.training.perDeviceTrainBatchSize;
-    let { maxLength } = recipe.data;
-    const needed = forecastMemory(question(batchSize, maxLength)).total;
-    let bytes = needed;
-    while (bytes > needed / 2 && (batchSize > 1 || maxLength > 64)) {
-      if (batchSize > 1) batchSize = Math.floor(batchSize / 2);
-      else maxLength = Math.floor(maxLength / 2);
-      bytes = forecastMemory(question(batchSize, maxLength)).total;
-    }
-    return outOfMemory({
-      purpose: `training with ${recipe.training.perDeviceTrainBatchSize} rows of ${recipe.data.maxLength.toLocaleString('en')} tokens`,
-      needed, inUse: engine.memory.live, fits: bytes < needed ? { batchSize, maxLength, bytes } : null,
-    });
   }
 
   async #train(plan: TrainingPlan): Promise<void> {

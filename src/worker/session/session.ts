@@ -2,7 +2,7 @@
  * Answers the protocol's requests. The same object serves the page's worker, the headless page and Node, which also has
  * its parts under their own names.
  */
-import type { LoraConfig, Recipe } from '../../config/recipe.ts';
+import type { LoraConfig, Quantization, Recipe } from '../../config/recipe.ts';
 import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import type { ModelFolder } from '../../hub/modelFolder.ts';
@@ -30,6 +30,7 @@ export class Session {
     this.#state = state;
     this.#handlers = {
       'device.open': ({ measure }) => state.deviceInfo(measure === true),
+      'device.setMemoryLimit': async ({ bytes }) => (state.memory.limit(bytes), null),
       ...modelHandlers(state),
       ...dataHandlers(state),
       ...runHandlers(state),
@@ -52,8 +53,8 @@ export class Session {
   }
 
   /** Loads a model from files, for callers without a page. */
-  loadFolder(origin: ModelOrigin, open: () => Promise<ModelFolder>, context: RequestContext): Promise<ModelSummary> {
-    return loadModel(this.#state, async () => ({ origin, folder: await open() }), context);
+  loadFolder(origin: ModelOrigin, open: () => Promise<ModelFolder>, context: RequestContext, quantization?: Quantization): Promise<ModelSummary> {
+    return loadModel(this.#state, async () => ({ origin, folder: await open() }), context, quantization);
   }
 
   importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {

@@ -10,6 +10,7 @@ import type { DeviceInfo } from '../protocol.ts';
 import { Datasets } from './datasets.ts';
 import type { SessionEnvironment } from './environment.ts';
 import type { LoadedModel } from './loadedModel.ts';
+import { DeviceMemory } from './memoryPlanning.ts';
 import { refuse } from './refuse.ts';
 import { LOST_WITHIN, type RunControl } from './runControl.ts';
 import { Runs } from './runs.ts';
@@ -21,6 +22,7 @@ export class SessionState {
   model: LoadedModel | null = null;
   run: RunControl | null = null;
   gflops: number | null = null;
+  readonly memory = new DeviceMemory();
   /** Tokens a second of the last run, and what it was measured with. */
   measured: { key: string; tokensPerSecond: number } | null = null;
   /** Answers under way, by stream. */
@@ -93,6 +95,7 @@ export class SessionState {
     this.#engine = null;
     this.model = null;
     this.#tuned = null;
+    this.memory.forget();
     this.environment.emit({ type: 'device.lost', message: run ? run.lost(message.likelyCause ?? '') : message });
   }
 

@@ -70,6 +70,7 @@ export async function resumeRun(state: SessionState, runId: string, context: Req
   await datasets.get(detail.dataset.id);
   if (!detail.resumable) throw refuse('run.notResumable', `${detail.name} has made all of its ${detail.totalSteps} steps.`, 'Start a new run.');
   checkModel(model, detail);
+  refuseOtherQuantization(model, detail);
   // The same variants give the same bits; on another device they may not exist, and its own are used.
   if (checkpoint.device === model.gpu.engine.info.key) Object.assign(model.gpu.engine.variants, checkpoint.variants);
   const feed = await datasets.feed(model, detail.dataset.id, detail.recipe, { heldOut: checkpoint.heldOut, context });
@@ -91,10 +92,21 @@ function refuseOutOfBounds(lora: LoraConfig): void {
   throw refuse('adapter.outOfBounds', `The adapter cannot be trained on: its ${fields}.`, 'Chat with it or convert it; for training, take one of rank 256 or less.');
 }
 
-/** A model of the hub is on record with the commit that was really loaded. */
+/** The model is on record as it was really loaded: one of the hub with its commit, a quantised one with its type. */
 function pinned(model: LoadedModel, named: Recipe['model']): Recipe['model'] {
-  const { source, name, revision } = model.summary;
-  return source === 'hub' && revision !== null ? { source, name, revision } : named;
+  const { source, name, revision, quantization } = model.summary;
+  const { quantization: _, ...asked } = named;
+  return { ...(source === 'hub' && revision !== null ? { source, name, revision } : asked), ...(quantization === 'none' ? {} : { quantization }) };
+}
+
+const STORED = { none: 'as stored', int8: 'in 8 bits', nf4: 'in 4 bits' };
+
+/** The rest of a run is computed on the weights that it began on; trying and exporting an adapter needs no such thing. */
+function refuseOtherQuantization(model: LoadedModel, { name, recipe }: RunDetail): void {
+  const was = recipe.model.quantization ?? 'none';
+  const { quantization, name: base } = model.summary;
+  if (was === quantization) return;
+  throw refuse('run.otherQuantization', `${name} was trained on ${base} ${STORED[was]}; it is loaded ${STORED[quantization]}.`, `Load ${base} ${STORED[was]}, then resume.`);
 }
 
 interface RunParts {
@@ -112,7 +124,7 @@ async function runToEnd(state: SessionState, { model, adapter, feed, detail, che
   await runs.claim(detail.id, detail.name);
   try {
     const prompts = answers ? await samplePrompts({ model, datasets, detail, feed, loadBuiltin }) : [];
-    state.run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit });
+    state.run = new RunControl({ model, adapter, feed, detail, checkpoint, prompts, runs, emit, memory: state.memory });
     await state.run.prepare();
     await runs.store.putRun(detail);
     await state.setTuned({ adapter, recipe: detail.recipe, runId: detail.id, name: detail.name });
@@ -163,7 +175,7 @@ export async function forecast(state: SessionState, datasetId: string, recipe: R
   const model = state.needModel();
   const feed = await (await state.data()).datasets.feed(model, datasetId, recipe, { context });
   const { measured } = state;
-  return forecastRun(model, feed, recipe, { gflops: state.gflops, tokensPerSecond: measured?.key === speedKey(state, recipe) ? measured.tokensPerSecond : null });
+  return forecastRun(model, feed, recipe, state.memory, { gflops: state.gflops, tokensPerSecond: measured?.key === speedKey(state, recipe) ? measured.tokensPerSecond : null });
 }
 
 function speedKey(state: SessionState, recipe: Recipe): string {
