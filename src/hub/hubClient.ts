@@ -44,6 +44,8 @@ export interface HubClientOptions extends RetryOptions {
 }
 
 export const STALL = 30_000;
+/** For answers a person waits for. */
+const TRIES = 3;
 
 const EXPAND = ['downloads', 'likes', 'gated', 'safetensors', 'config', 'tags'];
 /** A tree has 1,000 entries a page; a model folder that needs more than this is none. */
@@ -115,7 +117,7 @@ export class HubClient {
 
   /** A small file as text. */
   async text(file: { repo: string; commit: string; path: string }, signal: AbortSignal): Promise<string> {
-    return retrying(async () => new Response(await this.open(file, null, signal)).text().catch((cause: unknown) => this.#lost(cause, signal)), this.#options, signal);
+    return retrying(async () => new Response(await this.open(file, null, signal)).text().catch((cause: unknown) => this.#lost(cause, signal)), { ...this.#options, tries: TRIES }, signal);
   }
 
   #url(path: string): URL {
@@ -180,7 +182,7 @@ export class HubClient {
       } catch {
         throw new EtudeError(unexpectedAnswer(what, 'it is not JSON'));
       }
-    }, this.#options, signal);
+    }, { ...this.#options, tries: TRIES }, signal);
   }
 }
 

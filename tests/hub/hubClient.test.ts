@@ -70,7 +70,7 @@ describe('names of repositories', () => {
   });
 
   it.each(['', 'a/b/c', '../etc', 'org/..', 'a b/c', 'org/', '/model', 'org//model', 'https://x/y', 'org/model?x', 'org/a--b', 'org/model@', 'org/model@a..b', '.hidden/x'])('%o is none', (name) => {
-    expect(() => parseRepoName(name)).toThrow();
+    expect(() => parseRepoName(name)).toThrow(/is not the name of a repository/);
   });
 
   it('of the curated list are names, and each is there once', () => {
