@@ -15,7 +15,7 @@ import { plannedWeightBytes } from '../src/model/storage.ts';
 import { forecastMemory } from '../src/train/memory.ts';
 
 const root = resolve(import.meta.dirname, '..');
-const read = <T>(path: string): T => JSON.parse(readFileSync(join(root, path), 'utf8')) as T;
+const read = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
 
 /** Which of the checked vocabularies is the file of the model's own family, or one like it (`own` false); and the same for chat templates. */
 interface TextCheck { tokenizer: string; own: boolean; template: string | null }
@@ -54,8 +54,8 @@ function goldenCases(architecture: string): string[] {
 }
 
 export function modelsTable(): string {
-  const models = read<Record<string, Shapes>>('tests/fixtures/configs/models.json');
-  const strings = read<{ strings: string[]; conversations: unknown[]; ids: Record<string, string[]>; rendered: Record<string, unknown[]> }>('tests/fixtures/tokenizer/strings.json');
+  const models = read('tests/fixtures/configs/models.json') as Record<string, Shapes>;
+  const strings = read('tests/fixtures/tokenizer/strings.json') as { strings: string[]; conversations: unknown[]; ids: Record<string, string[]>; rendered: Record<string, unknown[]> };
   const shapes: string[] = [];
   const memory: string[] = [];
   const text: string[] = [];

@@ -34,7 +34,10 @@ export function adaptRecipe(): void {
     if (template !== recipe.data.template) setRecipe(recipeSchema.parse({ ...recipe, data: { ...recipe.data, template } }), touched);
   }
   recordSources(
-    model && (model.source === 'builtin' ? { source: 'builtin', name: BUILTIN_MODEL.name } : { source: model.source, name: recipeName(model.name), ...(model.revision === null ? {} : { revision: model.revision }) }),
+    model && (model.source === 'builtin' ? { source: 'builtin', name: BUILTIN_MODEL.name } : {
+      source: model.source, name: recipeName(model.name),
+      ...(model.revision === null ? {} : { revision: model.revision }), ...(model.quantization === 'none' ? {} : { quantization: model.quantization }),
+    }),
     dataset && (dataset.source === 'builtin' ? { source: 'builtin', name: BUILTIN_DATA.name } : { source: 'file', name: recipeName(dataset.name) }),
   );
 }

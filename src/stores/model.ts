@@ -1,6 +1,7 @@
 /** Which base model is chosen and loaded. */
 import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
+import type { Quantization } from '../config/recipe.ts';
 import { askToPersist, listCached } from './hub.ts';
 import type { ModelSource, ModelSummary, Progress } from './types.ts';
 import { failure, request } from './worker.ts';
@@ -13,6 +14,8 @@ interface ModelState {
   choice: 'builtin' | 'folder' | 'hub';
   folder: ModelFolder | null;
   hub: HubChoice | null;
+  /** How the weights are to lie on the GPU: as stored, or shrunk while they load. */
+  quantization: Quantization;
   status: 'idle' | 'loading' | 'ready' | 'failed';
   summary: ModelSummary | null;
   progress: Progress | null;
@@ -21,10 +24,12 @@ interface ModelState {
 }
 
 export const useModel = create<ModelState>(() => ({
-  choice: 'builtin', folder: null, hub: null, status: 'idle', summary: null, progress: null, startedAt: 0, error: null,
+  choice: 'builtin', folder: null, hub: null, quantization: 'none', status: 'idle', summary: null, progress: null, startedAt: 0, error: null,
 }));
 
 let loading: AbortController | null = null;
+
+export const setQuantization = (quantization: Quantization): void => useModel.setState({ quantization, error: null });
 
 export const chooseModel = (choice: ModelState['choice']): void => useModel.setState({ choice });
 
@@ -44,13 +49,15 @@ function chosenSource(): ModelSource | null {
 export async function loadModel(): Promise<void> {
   const source = chosenSource();
   if (!source) return;
+  // The built-in model is small enough as it is.
+  const quantization = source.kind === 'builtin' ? 'none' : useModel.getState().quantization;
   if (source.kind === 'hub') void askToPersist();
   loading?.abort();
   const controller = new AbortController();
   loading = controller;
   useModel.setState({ status: 'loading', progress: null, error: null, startedAt: Date.now() });
   try {
-    const summary = await request('model.load', { source }, {
+    const summary = await request('model.load', { source, quantization }, {
       signal: controller.signal,
       onProgress: (progress) => { if (loading === controller) useModel.setState({ progress }); },
     });

@@ -181,16 +181,16 @@ export class FakeWorker implements WorkerLike {
       if (d && 'code' in d) throw { userMessage: d };
       return { ...DEVICE, gflops: measure ? 1840 : null, ...d } as DeviceInfo;
     },
-    'model.load': async ({ source }, id) => {
+    'model.load': async ({ source, quantization = 'none' }, id) => {
       for (let i = 1; i <= 4; i++) {
         await this.wait(this.#o.delay ?? 10);
         this.emit({ type: 'progress', requestId: id, label: '', done: (i * MODEL.weightBytes) / 4, total: MODEL.weightBytes, unit: 'bytes' });
       }
       if (source.kind === 'hub') {
         this.#cached = [{ repo: source.repo, commit: FAKE_COMMIT, revisions: ['main'], bytes: HUB_BYTES, totalBytes: HUB_BYTES, complete: true, lastUsedAt: Date.now() }];
-        return { ...MODEL, source: 'hub', name: source.repo, revision: FAKE_COMMIT };
+        return { ...MODEL, source: 'hub', name: source.repo, revision: FAKE_COMMIT, quantization };
       }
-      return source.kind === 'builtin' ? MODEL : { ...MODEL, source: 'folder', name: source.name };
+      return source.kind === 'builtin' ? MODEL : { ...MODEL, source: 'folder', name: source.name, quantization };
     },
     'model.unload': () => null,
     'hub.search': ({ query, limit }) => [
@@ -219,6 +219,8 @@ export class FakeWorker implements WorkerLike {
       this.#datasets = [made, ...this.#datasets.filter((d) => d.id !== made.id)];
       return made;
     },
+    'data.importFiles': ({ files }) => files.map((file) => this.#dataset(file.name, 'file', this.#o.rows ?? 999, file.size)),
+    'data.importText': ({ text, name }) => this.#dataset(name ?? 'Pasted rows.txt', 'file', 3, text.length),
     'data.list': () => this.#datasets,
     'data.delete': ({ datasetId }) => { this.#datasets = this.#datasets.filter((d) => d.id !== datasetId); return null; },
     'data.setMapping': ({ datasetId, mapping }) => {
@@ -232,11 +234,15 @@ export class FakeWorker implements WorkerLike {
     'data.preview': ({ index }) => [{ role: 'user' as const, content: pairOf(index)[0] }, { role: 'assistant' as const, content: pairOf(index)[1] }],
     'data.inspect': ({ index, maxLength, trainedTurns }) => inspected(index, maxLength, trainedTurns ?? {}),
     'data.setTrainedTurns': () => null,
+    'data.applyFix': () => [],
+    'data.undoFix': () => [],
+    'data.fixes': () => [],
+    'data.overlap': () => ({ count: 0, rows: [], otherRows: [] }),
     'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
       const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);
-      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
+      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
     },
     'train.forecast': ({ recipe }) => {
       const rows = this.#datasets[0]?.rows ?? 480;

@@ -45,7 +45,7 @@ test('opening the studio asks for device, data, runs and storage, and starts not
   const s = await open();
   await s.settled(() => expect(s.useDevice.getState().info?.gflops).toBe(1840));
   const asked = new Set(s.worker.received.map((m) => m.name));
-  expect([...asked].toSorted()).toEqual(['data.list', 'device.open', 'runs.list', 'storage.info']);
+  expect([...asked].toSorted()).toEqual(['cache.list', 'data.list', 'device.open', 'runs.list', 'storage.info']);
 });
 
 test('without WebGPU the device has failed with a message, and data can still be imported', async () => {

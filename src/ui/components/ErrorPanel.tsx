@@ -9,6 +9,8 @@ interface ErrorPanelProps {
   error: UserMessage;
   /** Does what `nextStep` says, or what the label says instead. */
   action?: { label?: string; onClick: () => void } | undefined;
+  /** Further ways out, each one setting. */
+  remedies?: readonly { label: string; apply: () => void }[];
   onDismiss?: (() => void) | undefined;
 }
 
@@ -25,7 +27,7 @@ const Fact = ({ name, value }: { name: string; value: string | undefined }) => v
   ? <div className={classes.fact}><dt>{name}</dt><dd>{value}</dd></div>
   : null;
 
-export function ErrorPanel({ error, action, onDismiss }: ErrorPanelProps) {
+export function ErrorPanel({ error, action, remedies, onDismiss }: ErrorPanelProps) {
   const [copied, copy] = useCopied();
   // A long instruction is a sentence, a short one is the button itself.
   const label = action ? action.label ?? (error.nextStep && error.nextStep.length <= 36 ? error.nextStep.replace(/\.$/, '') : 'Try again') : null;
@@ -41,6 +43,7 @@ export function ErrorPanel({ error, action, onDismiss }: ErrorPanelProps) {
         </dl>
         <div className={classes.actions}>
           {action && <Button size="xs" onClick={action.onClick}>{label}</Button>}
+          {remedies?.map((remedy) => <Button key={remedy.label} size="xs" onClick={remedy.apply} data-testid="remedy">{remedy.label}</Button>)}
           <Button size="xs" variant="subtle" onClick={() => copy(details(error))}>{copied ? 'Copied' : 'Copy details'}</Button>
           {onDismiss && <Button size="xs" variant="subtle" onClick={onDismiss}>Dismiss</Button>}
         </div>

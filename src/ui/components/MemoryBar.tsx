@@ -7,7 +7,7 @@ export interface MemoryPart { key: string; name: string; bytes: number; colour: 
 interface MemoryBarProps { title: string; parts: readonly MemoryPart[]; limit: number | null }
 
 export const MEMORY_COLOURS = {
-  weights: 'var(--etude-memory-weights)', activations: 'var(--etude-memory-activations)', logits: 'var(--etude-memory-logits)', adapter: 'var(--etude-accent)',
+  weights: 'var(--etude-memory-weights)', activations: 'var(--etude-memory-activations)', logits: 'var(--etude-memory-logits)', adapter: 'var(--etude-accent)', generation: 'var(--etude-ghost)',
 } as const;
 
 export function MemoryBar({ title, parts, limit }: MemoryBarProps) {

@@ -1,17 +1,19 @@
 /** Column 1: the built-in model, two that people know, whatever else was picked from the shelf below, or a folder of one's own. */
-import { Radio } from '@mantine/core';
+import { Radio, SegmentedControl } from '@mantine/core';
 import { useRef } from 'react';
 import { BUILTIN_MODEL } from '../../config/builtin.ts';
 import { CURATED_MODELS } from '../../config/curatedModels.ts';
 import { useDevice } from '../../stores/device.ts';
 import { cachedOf, useHub } from '../../stores/hub.ts';
-import { cancelLoad, chooseModel, loadModel, setFolder, useModel } from '../../stores/model.ts';
+import { cancelLoad, chooseModel, loadModel, setFolder, setQuantization, useModel } from '../../stores/model.ts';
+import { remediesIn } from '../../stores/remedies.ts';
 import { runIsLive, useRun } from '../../stores/run.ts';
 import type { ModelSummary } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ProgressRow } from '../components/ProgressRow.tsx';
 import { formatBytes, formatCount, formatCountShort } from '../format.ts';
-import { modelTitle, TEMPLATE_NAMES } from '../names.ts';
+import type { Quantization } from '../../config/recipe.ts';
+import { modelTitle, QUANTIZATION_NAMES, QUANTIZATION_WORDS, TEMPLATE_NAMES } from '../names.ts';
 import { pickedFolder } from '../shell/dropped.ts';
 import { Choice } from './Choice.tsx';
 import { fitOf } from './fits.ts';
@@ -27,7 +29,7 @@ function ModelFacts({ model }: { model: ModelSummary }) {
   return (
     <dl className={classes.facts} data-testid="model-facts">
       <div><dt>Loaded</dt><dd title={model.name}>{modelTitle(model)}, {model.architecture.replace('ForCausalLM', '')}, {formatCountShort(model.parameters)}</dd></div>
-      <div><dt>Weights</dt><dd>{formatBytes(model.weightBytes)}, {model.dtype}{model.tiedEmbeddings ? ', tied embeddings' : ''}</dd></div>
+      <div><dt>Weights</dt><dd>{formatBytes(model.weightBytes)}, {model.quantization === 'none' ? model.dtype : `${QUANTIZATION_NAMES[model.quantization]} from ${model.dtype}`}{model.tiedEmbeddings ? ', tied embeddings' : ''}</dd></div>
       <div><dt>Template</dt><dd>{template}</dd></div>
       {model.revision && <div><dt>Revision</dt><dd>{model.revision.slice(0, 7)}</dd></div>}
       <div><dt>Context</dt><dd>{formatCount(model.maxPositionEmbeddings)} tokens</dd></div>
@@ -48,10 +50,25 @@ function HubChoice({ repo }: { repo: string }) {
   return <Choice value={`hub:${repo}`} name={known?.title ?? repo} side={known && formatBytes(known.bytes)} about={about} />;
 }
 
+/** How large the weights lie on the GPU; said with what it costs. */
+function WeightsChoice() {
+  const quantization = useModel((s) => s.quantization);
+  return (
+    <div className={classes.block} data-testid="quantization">
+      <p className={classes.label}>Weights on the GPU</p>
+      <SegmentedControl
+        fullWidth data={[{ value: 'none', label: 'As stored' }, { value: 'int8', label: 'int8' }, { value: 'nf4', label: '4-bit' }]}
+        value={quantization} onChange={(value) => setQuantization(value as Quantization)} aria-label="Weights on the GPU"
+      />
+      <p className="caption">{QUANTIZATION_WORDS[quantization]}</p>
+    </div>
+  );
+}
+
 interface ChooseModelProps { next: boolean; shelf: boolean; onShelf: () => void }
 
 export function ChooseModel({ next, shelf, onShelf }: ChooseModelProps) {
-  const { choice, folder, hub, status, summary, progress, startedAt, error } = useModel();
+  const { choice, folder, hub, quantization, status, summary, progress, startedAt, error } = useModel();
   const problem = useHub((s) => (s.inspection?.repo === hub?.repo ? s.inspection?.problem ?? null : null));
   const noDevice = useDevice((s) => s.status === 'failed');
   const training = useRun(runIsLive);
@@ -59,7 +76,7 @@ export function ChooseModel({ next, shelf, onShelf }: ChooseModelProps) {
   const pick = () => picker.current?.click();
 
   const chosenName = choice === 'folder' ? folder?.name : hub?.repo;
-  const inUse = status === 'ready' && summary !== null && summary.source === choice && (choice === 'builtin' || summary.name === chosenName);
+  const inUse = status === 'ready' && summary !== null && summary.source === choice && (choice === 'builtin' || (summary.name === chosenName && summary.quantization === quantization));
   const shown = hub && !SHOWN.includes(hub.repo) ? [...SHOWN, hub.repo] : SHOWN;
   const label = inUse ? 'In use' : choice === 'builtin' ? 'Use built-in model' : choice === 'hub' ? `Use ${hub?.repo.split('/').at(-1) ?? 'this model'}` : folder ? `Use ${folder.name}` : 'Choose a folder';
   const caption = training ? 'A run is training on the model'
@@ -99,8 +116,9 @@ export function ChooseModel({ next, shelf, onShelf }: ChooseModelProps) {
           e.currentTarget.value = '';
         }}
       />
+      {choice !== 'builtin' && <WeightsChoice />}
       {status === 'loading' && <div className={classes.block}><ProgressRow name={choice === 'hub' ? hub?.repo.split('/').at(-1) ?? 'Loading the model' : 'Loading the model'} progress={progress} startedAt={startedAt} onCancel={cancelLoad} /></div>}
-      {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Try again', onClick: () => void loadModel() }} /></div>}
+      {error && <div className={classes.block}><ErrorPanel error={error} remedies={error.code === 'device.outOfMemory' && quantization !== 'nf4' ? remediesIn('the model in 4 bits') : []} action={{ label: 'Try again', onClick: () => void loadModel() }} /></div>}
       {summary && <ModelFacts model={summary} />}
     </Column>
   );

@@ -1,16 +1,17 @@
 /** What the recipe means here: forecast first, then counts, then memory against the limit. Never a guess without saying so. */
-import { Card } from '@mantine/core';
+import { Button, Card } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { openFinding, setDataView } from '../../stores/data.ts';
-import { useDevice } from '../../stores/device.ts';
 import { useModel } from '../../stores/model.ts';
 import { requestPlan, usePlan } from '../../stores/plan.ts';
 import { useRecipe } from '../../stores/recipe.ts';
+import { remediesIn } from '../../stores/remedies.ts';
 import { goTo } from '../../stores/session.ts';
 import type { Forecast } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
-import { MEMORY_COLOURS, MemoryBar } from '../components/MemoryBar.tsx';
+import { MEMORY_COLOURS, MemoryBar, type MemoryPart } from '../components/MemoryBar.tsx';
 import { formatBytes, formatCount, formatDuration, formatPercent, UNKNOWN } from '../format.ts';
+import { POLICY_WORDS, QUANTIZATION_NAMES } from '../names.ts';
 import classes from './TruthCard.module.css';
 
 interface CountProps { name: string; value: ReactNode; unit?: ReactNode }
@@ -41,22 +42,34 @@ function Counts({ f }: { f: Forecast | null }) {
 }
 
 function Memory({ f }: { f: Forecast }) {
-  const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
-  const dtype = useModel((s) => s.summary?.dtype);
+  const { memory } = f;
+  const summary = useModel((s) => s.summary);
   const { perDeviceTrainBatchSize: rows } = useRecipe((s) => s.recipe.training);
   const maxLength = useRecipe((s) => s.recipe.data.maxLength);
-  const parts = [
-    { key: 'weights', name: `Frozen weights${dtype ? `, ${dtype}` : ''}` }, { key: 'activations', name: `Activations, ${rows} rows of ${formatCount(maxLength)}` },
-    { key: 'logits', name: 'Logits and work space' }, { key: 'adapter', name: 'Adapter, gradients, optimizer' },
-  ] as const;
-  const over = limit !== null && f.memory.total > limit;
+  const stored = summary && (summary.quantization === 'none' ? summary.dtype : QUANTIZATION_NAMES[summary.quantization]);
+  const parts: MemoryPart[] = [
+    { key: 'weights', name: `Frozen weights${stored ? `, ${stored}` : ''}`, bytes: memory.weights, colour: MEMORY_COLOURS.weights },
+    { key: 'activations', name: `Activations, ${rows} rows of ${formatCount(maxLength)}`, bytes: memory.activations + memory.scratch, colour: MEMORY_COLOURS.activations },
+    { key: 'logits', name: 'Logits and work space', bytes: memory.logits + memory.other, colour: MEMORY_COLOURS.logits },
+    { key: 'adapter', name: 'Adapter, gradients, optimizer', bytes: memory.adapter, colour: MEMORY_COLOURS.adapter },
+    ...(memory.generation > 0 ? [{ key: 'generation', name: 'Answers on the way, KV cache', bytes: memory.generation, colour: MEMORY_COLOURS.generation }] : []),
+  ];
+  const cost = memory.extraFlops > 0 ? `, for about ${formatPercent(memory.extraFlops)} more work a step` : '';
+  const first = memory.policies[0];
+  const saved = memory.policy !== 'none' && first && first.total > memory.total ? `: ${formatBytes(first.total - memory.total)} less` : '';
   return (
     <div className={classes.memory}>
-      <MemoryBar title="GPU memory at peak" limit={limit} parts={parts.map(({ key, name }) => ({ key, name, bytes: f.memory[key], colour: MEMORY_COLOURS[key] }))} />
-      <p className="caption">
-        In use now: {formatBytes(f.memory.weights)}.{' '}
-        {over ? `More than ${formatBytes(limit)}, the largest buffer this device allows: a smaller batch or length is safer.` : limit !== null && 'Browsers tell the largest buffer only, not the whole memory of the adapter.'}
-      </p>
+      <MemoryBar title="GPU memory at peak" limit={memory.budget.bytes} parts={parts} />
+      <p className="caption" data-testid="memory-policy">{POLICY_WORDS[memory.policy]}{saved}{cost}.</p>
+      <p className="caption">{memory.budget.words}</p>
+      {!memory.fits && (
+        <div className={classes.remedies} data-testid="too-large">
+          <p><b>More than the device is taken to hold.</b> {memory.smaller.length > 0 ? 'One of these makes it fit:' : 'Choose a smaller model.'}</p>
+          <div>{memory.smaller.map(({ change, bytes }) => remediesIn(change).length === 1
+            ? remediesIn(change).map((remedy) => <Button key={change} size="xs" onClick={remedy.apply} data-testid="remedy">{remedy.label}, {formatBytes(bytes)}</Button>)
+            : <p key={change}>{change}, {formatBytes(bytes)}</p>)}</div>
+        </div>
+      )}
     </div>
   );
 }

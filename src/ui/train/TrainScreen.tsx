@@ -8,6 +8,7 @@ import { goTo } from '../../stores/session.ts';
 import { continueTraining, pauseTraining, resumeTraining, startTraining, stopTraining, togglePause } from '../../stores/training.ts';
 import type { RunSummary } from '../../stores/types.ts';
 import { EmptyState } from '../components/EmptyState.tsx';
+import { remediesIn } from '../../stores/remedies.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ScreenHead } from '../components/ScreenHead.tsx';
 import { formatCount, formatRate, formatRateShort, formatSig, formatTimeOfDay, plural } from '../format.ts';
@@ -114,7 +115,7 @@ export default function TrainScreen() {
       <ScreenHead title="Training" facts={nothing ? 'Nothing is training.' : factsOf(run, live ? rows : null)} actions={nothing ? undefined : <Actions />} />
       {error && (
         <div className={classes.block}>
-          <ErrorPanel error={error} action={error.code === 'run.modelMissing' ? { onClick: () => goTo('model') } : run?.resumable && !live ? { label: `Go on from step ${formatCount(run.step)}`, onClick: () => void resumeTraining(run) } : undefined} />
+          <ErrorPanel error={error} remedies={error.code === 'device.outOfMemory' ? remediesIn(error.nextStep ?? '') : []} action={error.code === 'run.modelMissing' ? { onClick: () => goTo('model') } : run?.resumable && !live ? { label: `Go on from step ${formatCount(run.step)}`, onClick: () => void resumeTraining(run) } : undefined} />
         </div>
       )}
       {nothing ? <Empty /> : (
