@@ -9,7 +9,7 @@ import type { Engine } from '../../engine/device.ts';
 import { readTensor } from '../../engine/tensor.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import { sourceFromBytes } from '../../formats/byteSource.ts';
-import { adaptedModules, readPeftAdapter, writePeftAdapter, type AdapterState } from '../../formats/peftAdapter.ts';
+import { adaptedModules, canonicalNames, readPeftAdapter, writePeftAdapter, type AdapterState } from '../../formats/peftAdapter.ts';
 import { openSafetensors, readF32, readI32, type SafetensorsFile } from '../../formats/safetensors.ts';
 import { openModelWeights } from '../../hub/modelFolder.ts';
 import { flattenBatch, type BatchLike } from '../../model/batchInputs.ts';
@@ -324,7 +324,8 @@ class CaseRun {
   }
 
   state(tensors: LoraTensors): AdapterState {
-    return { r: this.lora.r, loraAlpha: this.lora.loraAlpha, useRslora: this.lora.useRslora, loraDropout: 0, targetModules: this.lora.targetModules, rankPattern: {}, alphaPattern: {}, baseModelNameOrPath: this.result.name, revision: null, tensors };
+    const targetModules = canonicalNames(this.targets.map((t) => modulePath(t.layer, t.module)), this.expandTargets(TARGET_MODULES));
+    return { r: this.lora.r, loraAlpha: this.lora.loraAlpha, useRslora: this.lora.useRslora, loraDropout: 0, targetModules, rankPattern: {}, alphaPattern: {}, baseModelNameOrPath: this.result.name, revision: null, tensors };
   }
 
   expandTargets(modules: readonly string[]): string[] {
