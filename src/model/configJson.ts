@@ -9,7 +9,7 @@ export const unsupported = (what: string, works: string): EtudeError =>
     what,
     expected: works,
     likelyCause: 'Etude computes only what is listed, so that its numbers are the same as PEFT’s.',
-    nextStep: 'Choose another model; SmolLM2, SmolLM3, Llama 3.2, TinyLlama, Mistral, Qwen2.5, Qwen3 and Gemma 3 (text) in their plain versions work.',
+    nextStep: 'Choose another model; SmolLM2, SmolLM3, Llama 3.2, TinyLlama, Mistral, Qwen2.5, Qwen3, Gemma 2 and Gemma 3 (text) in their plain versions work.',
   });
 
 export const invalid = (what: string, expected: string): EtudeError =>
