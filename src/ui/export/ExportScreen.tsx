@@ -42,7 +42,7 @@ function UseInPython({ result }: { result: ExportResult }) {
   const model = useModel((s) => s.summary);
   const [copied, copy] = useCopied();
   if (!model) return null;
-  const lines = loadSnippet(baseFolder(model), `./${folderOf(result.fileName)}`).split('\n');
+  const lines = loadSnippet(baseFolder(model), `./${folderOf(result.fileName)}`, model.revision).split('\n');
   return (
     <section className={classes.python}>
       <div className={classes.pythonHead}>
