@@ -120,6 +120,16 @@ const SCENES: Scene[] = [
   } },
   { name: 'a run that is over, its chart as a table', scene: 'fast', act: async (page) => { await trained(page); await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
   { name: 'try without an adapter', act: async (page) => { await ready(page); await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
+  { name: 'try with an adapter made elsewhere, for another base', act: async (page) => {
+    await id(page, 'use-model').click();
+    await page.getByTestId('model-facts').waitFor();
+    await step(page, 'try');
+    await page.getByTestId('adapter-input').setInputFiles({ name: 'theirs.zip', mimeType: 'application/zip', buffer: Buffer.from('x') });
+    await id(page, 'imported-adapter').getByText('names their/base as its base').waitFor();
+    await id(page, 'imported-adapter').getByRole('button', { name: 'Continue training from it' }).click();
+    await page.getByTestId('continue-from').getByText('The one on the model').click();
+    await page.getByText('Goes on from theirs').waitFor();
+  } },
   { name: 'try with both answers', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
   { name: 'export', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
   { name: 'runs', scene: 'runs', act: async (page) => { await page.goto(`${page.url().split('#')[0]}#/runs`); await page.getByTestId('runs-list').waitFor(); } },

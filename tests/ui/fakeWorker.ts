@@ -242,7 +242,7 @@ export class FakeWorker implements WorkerLike {
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
       const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);
-      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
+      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], advice: { band: 'Under 1,000 examples', advice: '', mix: [], quality: { score: 90, parts: [] } }, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
     },
     'train.forecast': ({ recipe }) => {
       const rows = this.#datasets[0]?.rows ?? 480;
@@ -308,7 +308,7 @@ export class FakeWorker implements WorkerLike {
         ],
       };
     },
-    'adapter.import': ({ name }) => ({ name, r: 8, targetModules: ['q_proj'], base: null }),
+    'adapter.import': ({ name }) => ({ name, r: 8, targetModules: ['q_proj'], base: 'their/base' }),
     'storage.info': () => ({ usage: 1.2e9, quota: 39.4e9, persisted: true }),
     cancel: ({ requestId }) => { this.#cancelled.add(requestId); return null; },
   };

@@ -12,6 +12,7 @@ import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ScreenHead } from '../components/ScreenHead.tsx';
 import { useSingleKeys } from '../shell/useShortcuts.ts';
 import { AnswerColumn } from './AnswerColumn.tsx';
+import { Imported } from './Imported.tsx';
 import { OpenAdapter } from './OpenAdapter.tsx';
 import { PromptBox } from './PromptBox.tsx';
 import { SamplingControls } from './SamplingControls.tsx';
@@ -59,6 +60,7 @@ export default function TryScreen() {
       {importError && <div className={classes.block}><ErrorPanel error={importError} onDismiss={dismissImportError} /></div>}
       {!ready ? <NeedsModel /> : (
         <>
+          <Imported />
           <PromptBox />
           <SamplingControls />
           <div className={classes.columns}>
