@@ -60,8 +60,8 @@ const SHAPES: Record<(typeof ROW_VARIANTS.attention)[number], Shape[]> = {
     { heads: 8, kvHeads: 1, headDim: 6, lengths: [7] },
     { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], spread: 3 },
     { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], window: 37 },
-    { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], spread: 2, window: 5, scale: 0.4, softcap: 1.7 },
     { heads: 1, kvHeads: 1, headDim: 66, lengths: [33] },
+    { heads: 4, kvHeads: 1, headDim: 256, lengths: [33, 8], spread: 1.5, window: 9, scale: 0.1, softcap: 1.7 },
     { heads: 2, kvHeads: 1, headDim: 128, lengths: [40, 37] },
   ],
 };
