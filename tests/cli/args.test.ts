@@ -18,7 +18,7 @@ function refusal(args: string[]): EtudeError {
 describe('the words after npm run finetune', () => {
   test('need a model, data and a place for the adapter; the rest has defaults', () => {
     expect(parseFinetuneArgs(complete)).toEqual({
-      model: 'builtin', data: 'rows.jsonl', out: 'there', recipe: null, adapter: null, runtime: 'browser', device: 'auto', overwrite: false,
+      model: 'builtin', data: 'rows.jsonl', out: 'there', recipe: null, quantization: null, adapter: null, runtime: 'browser', device: 'auto', overwrite: false,
     });
     for (const option of ['model', 'data', 'out']) {
       const at = complete.indexOf(`--${option}`);
@@ -36,6 +36,7 @@ describe('the words after npm run finetune', () => {
 
   test('are refused with the choices when they are none of them', () => {
     expect(refusal([...complete, '--device', 'tpu']).userMessage).toMatchObject({ what: "--device is 'tpu'.", expected: 'One of swiftshader, lavapipe, gpu, auto.' });
+    expect(refusal([...complete, '--quantization', 'q4']).userMessage.expected).toBe('One of none, int8, nf4.');
     expect(refusal([...complete, '--runtime', 'deno']).userMessage.expected).toBe('One of browser, node.');
     expect(refusal([...complete, '--device', 'lavapipe']).message).toContain('does not work with --runtime browser');
     expect(refusal([...complete, '--learning-rate', '1']).userMessage.expected).toContain('--recipe');

@@ -47,6 +47,15 @@ describe('the recipe of a command-line run', () => {
     expect([fromFile.lora.r, fromFile.training.maxSteps, fromFile.training.shuffle]).toEqual([4, 7, false]);
   });
 
+  test('has the weights in 8 or 4 bits where the recipe or --quantization says so; the words win', () => {
+    const nf4 = file('nf4.json', JSON.stringify(recipeSchema.parse({ model: { source: 'folder', name: 'x', quantization: 'nf4' } })));
+    const of = (quantization: 'none' | 'int8' | null, recipe: string | null = nf4) => recipeFromArguments({ recipe, ...own, quantization }).model;
+    expect(of(null)).toEqual({ source: 'folder', name: 'my model_', quantization: 'nf4' });
+    expect(of('int8').quantization).toBe('int8');
+    expect(of('none')).toEqual({ source: 'folder', name: 'my model_' });
+    expect(of(null, null)).toEqual({ source: 'folder', name: 'my model_' });
+  });
+
   test('is refused as a whole when a setting is out of bounds, unreadable or absent', () => {
     expect(code(() => recipeFromArguments({ recipe: file('bad.json', '{"lora":{"r":9999}}'), ...own }))).toBe('recipe.refused');
     expect(code(() => recipeFromArguments({ recipe: file('unknown.json', '{"training":{"lr":1}}'), ...own }))).toBe('recipe.refused');
