@@ -4,6 +4,7 @@
  * Names are PEFT's and TRL's in camelCase.
  */
 import { z } from 'zod';
+import { mappingSchema } from './mapping.ts';
 
 // zod would try `new Function` for speed, which the page's Content-Security-Policy reports as a violation.
 z.config({ jitless: true });
@@ -129,7 +130,7 @@ export const recipeSchema = z.strictObject({
   })
     .default({ source: 'builtin', name: 'builtin' }),
   /** Which data; a file is only named. */
-  dataset: z.strictObject({ source: z.enum(['builtin', 'file']), name }).default({ source: 'builtin', name: 'builtin' }),
+  dataset: z.strictObject({ source: z.enum(['builtin', 'file']), name, /** Left out: what is detected. */ mapping: mappingSchema.optional() }).default({ source: 'builtin', name: 'builtin' }),
   data: dataConfigSchema.prefault({}),
   lora: loraConfigSchema.prefault({}),
   training: trainingConfigSchema.prefault({}),

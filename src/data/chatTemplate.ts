@@ -37,11 +37,13 @@ export class ChatTemplate {
    * The conversation as text. `enable_thinking` is off: what Qwen3-like templates put before an answer in training is
    * then what they put before the answer to be generated.
    */
-  render(messages: readonly Pick<Message, 'role' | 'content'>[], addGenerationPrompt = false): string {
+  render(messages: readonly Pick<Message, 'role' | 'content' | 'toolCalls'>[], addGenerationPrompt = false, tools?: readonly unknown[]): string {
     try {
       return this.#template.render({
-        messages: messages.map(({ role, content }) => ({ role, content })),
-        add_generation_prompt: addGenerationPrompt, tools: null, documents: null, enable_thinking: false, ...this.#specialTokens,
+        messages: messages.map(({ role, content, toolCalls }) => (toolCalls
+          ? { role, content, tool_calls: toolCalls.map((call) => ({ type: 'function', function: { name: call.name, arguments: call.arguments } })) }
+          : { role, content })),
+        add_generation_prompt: addGenerationPrompt, tools: tools && tools.length > 0 ? tools : null, documents: null, enable_thinking: false, ...this.#specialTokens,
       });
     } catch (error) {
       throw new TemplateRefusal(error instanceof Error ? error.message : String(error), { cause: error });

@@ -1,6 +1,6 @@
 /** Owns the way from a stored row to an encoded one under a dataset's mapping and switches, for report, inspector and trainer alike. */
 import type { RowSource } from './loader.ts';
-import { toMessages, withTrainedTurns, type RowMessages } from './messages.ts';
+import { isObject, listField, toMessages, withTrainedTurns, type RowMessages } from './messages.ts';
 import type { DatasetStore } from './store.ts';
 import { inspectRow, type EncodedConversation, type RefusedRow, type RowEncoder } from './template.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -9,14 +9,14 @@ import type { DisplayRow, InspectedRow, Mapping, Message, StoredRow } from './ty
 /** A row's messages with the inspector's switches applied. */
 export function messagesOf(row: StoredRow, mapping: Mapping, encoder: Pick<RowEncoder, 'templateId'>, trainedTurns?: Record<number, boolean>): RowMessages {
   const converted = toMessages(row.value, mapping, encoder.templateId);
-  return converted.ok ? { ok: true, messages: withTrainedTurns(converted.messages, trainedTurns) } : converted;
+  return converted.ok ? { ...converted, messages: withTrainedTurns(converted.messages, trainedTurns) } : converted;
 }
 
 export function encodeStoredRow(
   row: StoredRow, mapping: Mapping, encoder: RowEncoder, trainedTurns?: Record<number, boolean>,
 ): EncodedConversation | RefusedRow {
   const converted = messagesOf(row, mapping, encoder, trainedTurns);
-  return converted.ok ? encoder.encode(converted.messages, row.index) : converted;
+  return converted.ok ? encoder.encode(converted.messages, row.index, converted.tools) : converted;
 }
 
 export function inspectStoredRow(
@@ -40,13 +40,28 @@ export function storedRowSource(
 const DISPLAY_CHARS = 400;
 const shorten = (text: string): string => (text.length > DISPLAY_CHARS ? `${text.slice(0, DISPLAY_CHARS)}…` : text);
 
+/** An answer with its tool calls, for display. */
+const shownText = ({ content, toolCalls = [] }: Message): string => [content, ...toolCalls.map((call) => `${call.name}(${JSON.stringify(call.arguments)})`)].filter((text) => text !== '').join('\n');
+
+/** The rejected answer as text: a text, a turn, or the last turn of a list. */
+function rejectedText(value: unknown): string | null {
+  const last: unknown = listField(value)?.at(-1) ?? value;
+  if (typeof last === 'string') return last;
+  const text = isObject(last) ? (last['content'] ?? last['value']) : null;
+  return typeof text === 'string' ? text : null;
+}
+
 /** A row for the table: its first question and last answer, or why it cannot be used. */
 export function displayRow(row: StoredRow, mapping: Mapping): DisplayRow {
   const place = { index: row.index, line: row.line };
-  const converted = toMessages(row.value, mapping, 'chatml');
+  const converted = toMessages(row.value, mapping, 'model');
   if (!converted.ok) return { ...place, prompt: shorten(JSON.stringify(row.value) ?? ''), answer: '', problem: converted.reason };
   const { messages } = converted;
   const first = messages.find((message) => message.role === 'user') ?? messages[0];
   const last = messages.findLast((message: Message) => message.role === 'assistant');
-  return { ...place, prompt: shorten(first?.content ?? ''), answer: shorten(last?.content ?? ''), ...(last ? {} : { problem: 'the row holds no answer' }) };
+  const rejected = mapping.rejected === undefined ? null : rejectedText((row.value as Record<string, unknown>)[mapping.rejected]);
+  return {
+    ...place, prompt: first === last ? '' : shorten(first?.content ?? ''), answer: shorten(last ? shownText(last) : ''),
+    ...(rejected === null ? {} : { rejected: shorten(rejected) }), ...(last ? {} : { problem: 'the row holds no answer' }),
+  };
 }

@@ -2,9 +2,10 @@
  * Owns the way from a raw row to messages under a mapping. A row that cannot be taken whole is refused by name, never
  * shortened: an unknown role, a missing field, a content that is no text.
  */
-import type { FindingKind, Mapping, Message, TemplateId } from './types.ts';
+import type { FindingKind, Mapping, Message, TemplateId, ToolCall } from './types.ts';
 
-export type RowMessages = { ok: true; messages: Message[] } | { ok: false; kind: FindingKind; reason: string };
+/** `tools`: what the answers may call, as the model's template takes it. */
+export type RowMessages = { ok: true; messages: Message[]; tools?: unknown[] } | { ok: false; kind: FindingKind; reason: string };
 
 class RowProblem extends Error {
   readonly kind: FindingKind;
@@ -21,13 +22,20 @@ const ROLES = new Map<string, Message['role']>([
   ['assistant', 'assistant'], ['gpt', 'assistant'], ['chatgpt', 'assistant'], ['bot', 'assistant'], ['model', 'assistant'],
 ]);
 
-/** The row's conversation. `template` matters for one thing: Alpaca puts `input` under a heading of its own. */
+/** Turns that only a model's own template can write. */
+const TOOL_ROLES = new Map<string, 'call' | 'result'>([
+  ['function_call', 'call'], ['tool_call', 'call'], ['observation', 'result'], ['tool', 'result'], ['function', 'result'], ['ipython', 'result'],
+]);
+
+/** The row's conversation. `template` matters for two things: Alpaca puts `input` under a heading of its own, and only 'model' can write tools. */
 export function toMessages(value: unknown, mapping: Mapping, template: TemplateId): RowMessages {
   try {
     if (!isObject(value)) throw new RowProblem('missing-field', `the row is ${nameOf(value)}, expected an object with fields`);
-    const messages = mapping.messages === undefined ? fromFields(value, mapping, template) : fromTurns(value, mapping, mapping.messages);
+    if (mapping.shape === 'text') return { ok: true, messages: [fromText(value, mapping)] };
+    const messages = mapping.messages === undefined ? fromFields(value, mapping, template) : fromTurns(value, mapping, mapping.messages, template);
     if (messages.length === 0) throw new RowProblem('missing-field', 'the row holds no turns');
-    return { ok: true, messages };
+    const tools = mapping.tools === undefined || template !== 'model' ? null : toolList(value[mapping.tools], mapping.tools);
+    return tools ? { ok: true, messages, tools } : { ok: true, messages };
   } catch (error) {
     if (error instanceof RowProblem) return { ok: false, kind: error.kind, reason: error.message };
     throw error;
@@ -40,6 +48,33 @@ export function withTrainedTurns(messages: Message[], trainedTurns: Record<numbe
   return messages.map((message, i) => (trainedTurns[i] === undefined ? message : { ...message, trained: trainedTurns[i] }));
 }
 
+function fromText(row: Record<string, unknown>, mapping: Mapping): Message {
+  if (mapping.text === undefined) throw new RowProblem('missing-field', 'the mapping does not say which field is the text');
+  return { role: 'assistant', content: textField(row, mapping.text, 'required'), plain: true };
+}
+
+/** Tools as OpenAI lists them, or as ShareGPT files carry them: a list of functions, often as JSON text. */
+function toolList(value: unknown, field: string): unknown[] | null {
+  if (value === undefined || value === null || value === '') return null;
+  const list = listField(value);
+  if (!list) throw new RowProblem('missing-field', `"${field}" is ${nameOf(value)}, expected a list of tools`);
+  if (list.length === 0) return null;
+  return list.map((tool) => (isObject(tool) && tool['type'] === undefined && typeof tool['name'] === 'string' ? { type: 'function', function: tool } : tool));
+}
+
+/** Alpaca's `history`: earlier [question, answer] pairs, which are trained as every answer is. */
+function historyOf(row: Record<string, unknown>, field: string | undefined): Message[] {
+  const value = field === undefined ? undefined : row[field];
+  if (value === undefined || value === null || value === '') return [];
+  const pairs = listField(value);
+  if (!pairs) throw new RowProblem('missing-field', `"${field}" is ${nameOf(value)}, expected a list of [question, answer] pairs`);
+  return pairs.flatMap((pair, i): Message[] => {
+    const [question, answer] = Array.isArray(pair) ? (pair as unknown[]) : [];
+    if (typeof question !== 'string' || typeof answer !== 'string') throw new RowProblem('missing-field', `pair ${i + 1} of "${field}" is not a question and an answer`);
+    return [{ role: 'user', content: question }, { role: 'assistant', content: answer }];
+  });
+}
+
 function fromFields(row: Record<string, unknown>, mapping: Mapping, template: TemplateId): Message[] {
   if (mapping.instruction === undefined || mapping.output === undefined) {
     throw new RowProblem('missing-field', 'the mapping does not say which field is the prompt and which the answer');
@@ -50,14 +85,14 @@ function fromFields(row: Record<string, unknown>, mapping: Mapping, template: Te
   const system = mapping.system === undefined ? '' : textField(row, mapping.system, 'optional');
   const heading = template === 'alpaca' ? '\n\n### Input:\n' : '\n';
   const user = input === '' ? instruction : instruction === '' && template !== 'alpaca' ? input : instruction + heading + input;
-  const messages: Message[] = [{ role: 'user', content: user }, { role: 'assistant', content: output }];
+  const messages: Message[] = [...historyOf(row, mapping.history), { role: 'user', content: user }, { role: 'assistant', content: output }];
   return system === '' ? messages : [{ role: 'system', content: system }, ...messages];
 }
 
-function fromTurns(row: Record<string, unknown>, mapping: Mapping, field: string): Message[] {
+function fromTurns(row: Record<string, unknown>, mapping: Mapping, field: string, template: TemplateId): Message[] {
   const turns = listField(row[field]);
   if (!turns) throw new RowProblem('missing-field', `"${field}" is ${nameOf(row[field])}, expected a list of turns`);
-  const messages = turns.map(fromTurn);
+  const messages = turns.map((turn, i) => fromTurn(turn, i, template));
   const system = mapping.system === undefined ? '' : textField(row, mapping.system, 'optional');
   if (system !== '') messages.unshift({ role: 'system', content: system });
   // Preference pairs keep the answer outside the conversation.
@@ -65,20 +100,59 @@ function fromTurns(row: Record<string, unknown>, mapping: Mapping, field: string
   return messages;
 }
 
-function fromTurn(turn: unknown, index: number): Message {
+function fromTurn(turn: unknown, index: number, template: TemplateId): Message {
   const place = `turn ${index + 1}`;
   if (!isObject(turn)) throw new RowProblem('missing-field', `${place} is ${nameOf(turn)}, expected an object`);
   const name = turn['role'] ?? turn['from'];
-  const role = typeof name === 'string' ? ROLES.get(name.toLowerCase()) : undefined;
-  if (role === undefined) {
-    throw new RowProblem('unknown-role', typeof name === 'string' ? `${place} has the role "${name}", known are ${[...ROLES.keys()].join(', ')}` : `${place} names no role`);
+  const known = typeof name === 'string' ? name.toLowerCase() : '';
+  const role = ROLES.get(known);
+  const tool = TOOL_ROLES.get(known);
+  if (role === undefined && (tool === undefined || template !== 'model')) {
+    const why = tool === undefined ? `known are ${[...ROLES.keys()].join(', ')}` : "which only the model's own template can write";
+    throw new RowProblem('unknown-role', typeof name === 'string' ? `${place} has the role "${name}", ${why}` : `${place} names no role`);
   }
-  if (hasEntries(turn['tool_calls']) || turn['function_call'] !== undefined && turn['function_call'] !== null) {
-    throw new RowProblem('unknown-role', `${place} calls a tool, which no template here can write`);
-  }
-  const content = contentText(Object.hasOwn(turn, 'content') ? turn['content'] : turn['value'], place);
+  const content = Object.hasOwn(turn, 'content') ? turn['content'] : turn['value'];
+  if (tool === 'call') return { role: 'assistant', content: '', toolCalls: callsOfText(content, place) };
+  if (tool === 'result') return { role: 'tool', content: typeof content === 'string' || Array.isArray(content) ? contentText(content, place) : JSON.stringify(content ?? '') };
+  const calls = callsOfTurn(turn, place);
+  if (calls.length > 0 && template !== 'model') throw new RowProblem('unknown-role', `${place} calls a tool, which only the model's own template can write`);
+  const text = contentText(calls.length > 0 && (content === null || content === undefined) ? '' : content, place);
+  const message: Message = { role: role!, content: text, ...(calls.length > 0 ? { toolCalls: calls } : {}) };
   // OpenAI's fine-tuning format: weight 0 leaves an answer out of the loss.
-  return role === 'assistant' && turn['weight'] === 0 ? { role, content, trained: false } : { role, content };
+  return role === 'assistant' && turn['weight'] !== undefined && Number(turn['weight']) === 0 ? { ...message, trained: false } : message;
+}
+
+/** OpenAI's tool_calls, or the single function_call of before. */
+function callsOfTurn(turn: Record<string, unknown>, place: string): ToolCall[] {
+  const list = Array.isArray(turn['tool_calls']) ? (turn['tool_calls'] as unknown[]) : [];
+  const single = turn['function_call'];
+  return [...list, ...(single === undefined || single === null ? [] : [single])].map((call) => toolCall(call, place));
+}
+
+/** ShareGPT's function_call turn: one call or a list of calls, as JSON text. */
+function callsOfText(content: unknown, place: string): ToolCall[] {
+  let value = content;
+  if (typeof content === 'string') {
+    try {
+      value = JSON.parse(content);
+    } catch {
+      throw new RowProblem('unknown-role', `${place} calls a tool, but its text is no JSON`);
+    }
+  }
+  return (Array.isArray(value) ? (value as unknown[]) : [value]).map((call) => toolCall(call, place));
+}
+
+function toolCall(call: unknown, place: string): ToolCall {
+  const inner = isObject(call) && isObject(call['function']) ? call['function'] : call;
+  if (!isObject(inner) || typeof inner['name'] !== 'string' || inner['name'] === '') throw new RowProblem('unknown-role', `${place} calls a tool without a name`);
+  const given = inner['arguments'] ?? inner['parameters'] ?? {};
+  if (typeof given !== 'string') return { name: inner['name'], arguments: given };
+  try {
+    const parsed: unknown = JSON.parse(given);
+    return { name: inner['name'], arguments: isObject(parsed) ? parsed : given };
+  } catch {
+    return { name: inner['name'], arguments: given };
+  }
 }
 
 /** A content is text or, in OpenAI's newer form, a list of text parts. */
@@ -96,7 +170,7 @@ function contentText(content: unknown, place: string): string {
 function answerField(row: Record<string, unknown>, field: string): string {
   const value = row[field];
   if (isObject(value)) {
-    const turn = fromTurn(value, 0);
+    const turn = fromTurn(value, 0, 'chatml');
     if (turn.role === 'assistant') return turn.content;
     throw new RowProblem('unknown-role', `"${field}" is a ${turn.role} turn, expected an answer`);
   }
@@ -111,9 +185,10 @@ function textField(row: Record<string, unknown>, field: string, need: 'required'
   throw new RowProblem('missing-field', `"${field}" is ${nameOf(value)}, expected text`);
 }
 
-/** A list of turns; tables carry it as JSON text. */
+/** A list of turns; tables carry it as JSON text, and some Parquet files as an object of lists. */
 export function listField(value: unknown): unknown[] | null {
   if (Array.isArray(value)) return value as unknown[];
+  if (isObject(value)) return turnsOfColumns(value);
   if (typeof value !== 'string' || !value.trimStart().startsWith('[')) return null;
   try {
     return JSON.parse(value) as unknown[];
@@ -122,8 +197,16 @@ export function listField(value: unknown): unknown[] | null {
   }
 }
 
+/** {role: […], content: […]} as a list of turns. */
+function turnsOfColumns(value: Record<string, unknown>): unknown[] | null {
+  const columns = Object.entries(value);
+  const first = columns[0]?.[1];
+  if (!Array.isArray(first) || !(Array.isArray(value['role']) || Array.isArray(value['from']))) return null;
+  if (columns.some(([, list]) => !Array.isArray(list) || list.length !== first.length)) return null;
+  return first.map((_, i) => Object.fromEntries(columns.map(([name, list]) => [name, (list as unknown[])[i]])));
+}
+
 export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const hasEntries = (value: unknown): boolean => Array.isArray(value) && value.length > 0;
 
 function nameOf(value: unknown): string {
   if (value === undefined) return 'missing';

@@ -10,6 +10,9 @@ export interface Split {
 
 /** What makes two prompts the same: everything before the last answer, without case, accents' spelling and spacing. */
 export function promptHash(messages: readonly Message[]): number {
+  const [only] = messages;
+  // Plain text asks nothing: it is told apart by itself.
+  if (only?.plain) return hashText(only.content);
   const lastAnswer = messages.findLastIndex((message) => message.role === 'assistant');
   const prompt = messages.slice(0, lastAnswer < 0 ? messages.length : lastAnswer);
   const normalise = (text: string) => text.normalize('NFKC').toLowerCase().replaceAll(/\s+/g, ' ').trim();

@@ -5,7 +5,7 @@
 import type { EncodedRow, FindingKind, InspectedRow, InspectedToken, Message, TemplateId } from './types.ts';
 import { fixedTemplate } from './templates/fixed.ts';
 import { ModelTemplate } from './templates/model.ts';
-import { MaskRefusal, type ConversationTemplate, type Rendered } from './templates/rendered.ts';
+import { isTrained, MaskRefusal, type ConversationTemplate, type Rendered } from './templates/rendered.ts';
 import { OffsetsError, type EncodedText, type Tokenizer } from './tokenizer.ts';
 
 export const IGNORE_INDEX = -100;
@@ -63,10 +63,11 @@ export class RowEncoder {
     this.template = conversationTemplate(templateId, tokenizer);
   }
 
-  encode(messages: readonly Message[], index = 0): EncodedConversation | RefusedRow {
+  encode(messages: readonly Message[], index = 0, tools?: readonly unknown[]): EncodedConversation | RefusedRow {
+    const [only] = messages;
     if (messages.length === 0) return { ok: false, kind: 'unproven-mask', reason: 'the row holds no turns' };
     try {
-      return this.#encode(this.template.render(messages), index);
+      return this.#encode(only?.plain ? this.#plain(only) : this.template.render(messages, tools), index);
     } catch (error) {
       if (error instanceof MaskRefusal) return { ok: false, kind: 'unproven-mask', reason: error.message };
       if (error instanceof OffsetsError) return { ok: false, kind: 'unproven-mask', reason: `the tokens cannot be traced back to the text: ${error.message}` };
@@ -75,8 +76,8 @@ export class RowEncoder {
   }
 
   /** The conversation up to where the next answer begins, ready to generate from. */
-  prompt(messages: readonly Message[]): Prompt {
-    const text = this.template.renderPrompt(messages);
+  prompt(messages: readonly Message[], tools?: readonly unknown[]): Prompt {
+    const text = this.template.renderPrompt(messages, tools);
     return { text, ids: this.#tokenizer.encode(text), stopIds: this.stopIds };
   }
 
@@ -88,6 +89,19 @@ export class RowEncoder {
   /** Control tokens of the template that the vocabulary lacks, so that they fall into pieces. */
   get splitControlTokens(): string[] {
     return this.template.controlTokens.filter((token) => this.#tokenizer.encode(token).length !== 1);
+  }
+
+  /** Plain text as pretraining saw it: bos where the model has one, the text, the end of text. Everything is trained. */
+  #plain(message: Message): Rendered {
+    const { bosToken, eosToken } = this.#tokenizer;
+    const start = bosToken ?? '';
+    const text = start + message.content + (eosToken ?? '');
+    const trained = isTrained(message);
+    return {
+      text, injected: [],
+      turns: [{ role: 'text', messageIndex: 0, start: 0, end: text.length, trained }],
+      trained: trained ? [{ start: start.length, end: text.length, messageIndex: 0, closed: eosToken !== null }] : [],
+    };
   }
 
   #encode(rendered: Rendered, index: number): EncodedConversation {

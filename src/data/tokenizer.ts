@@ -31,6 +31,8 @@ const LONGEST_CACHED_PIECE = 64;
 export interface ChatTemplateOptions {
   /** Ends the text where an answer begins. */
   addGenerationPrompt?: boolean;
+  /** What the answers may call, as transformers takes it. */
+  tools?: readonly unknown[] | undefined;
 }
 
 export class Tokenizer {
@@ -126,7 +128,7 @@ export class Tokenizer {
   }
 
   /** The conversation as the model's own template writes it. Throws where there is none or it refuses the messages. */
-  applyChatTemplate(messages: readonly Pick<Message, 'role' | 'content'>[], { addGenerationPrompt = false }: ChatTemplateOptions = {}): string {
+  applyChatTemplate(messages: readonly Pick<Message, 'role' | 'content' | 'toolCalls'>[], { addGenerationPrompt = false, tools }: ChatTemplateOptions = {}): string {
     if (!this.chatTemplate) {
       throw new EtudeError({
         code: 'template.missing',
@@ -136,7 +138,7 @@ export class Tokenizer {
         nextStep: 'Choose ChatML, Llama-3 or Alpaca as the template.',
       });
     }
-    return this.chatTemplate.render(messages, addGenerationPrompt);
+    return this.chatTemplate.render(messages, addGenerationPrompt, tools);
   }
 
   /** What a token adds to a byte stream: bytes, whole text, or null where only `decode` knows. */

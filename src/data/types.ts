@@ -1,27 +1,27 @@
 /** The data types that rooms share. Shapes: B rows, T tokens a row. */
+import type { Mapping } from '../config/mapping.ts';
 import type { TEMPLATE_IDS } from '../config/recipe.ts';
 
 export type TemplateId = (typeof TEMPLATE_IDS)[number];
 
+/** A call of a tool inside an answer; `arguments` is the object, or text where it is no JSON object. */
+export interface ToolCall {
+  name: string;
+  arguments: unknown;
+}
+
 /** One conversation turn. `trained` false switches an assistant turn off (mask inspector). */
 export interface Message {
-  role: 'system' | 'user' | 'assistant';
+  /** 'tool' is what a tool gave back. */
+  role: 'system' | 'user' | 'assistant' | 'tool';
   content: string;
   trained?: boolean;
+  toolCalls?: ToolCall[];
+  /** Plain text for continued pretraining: no template, every token is trained. */
+  plain?: true;
 }
 
-export type DataShape = 'alpaca' | 'prompt-completion' | 'messages' | 'sharegpt' | 'table';
-
-/** Which field of a raw row plays which part. Only the parts its shape uses are set. */
-export interface Mapping {
-  shape: DataShape;
-  instruction?: string;
-  input?: string;
-  output?: string;
-  system?: string;
-  /** Field that holds the list of turns (messages, sharegpt). */
-  messages?: string;
-}
+export type { DataShape, Mapping } from '../config/mapping.ts';
 
 /** A row as IndexedDB keeps it: its place in the file and the parsed value. */
 export interface StoredRow {
@@ -87,6 +87,8 @@ export interface DatasetSummary {
   changed?: number;
   /** What is to be known of the file as a whole: fields not read, a list that never closes. */
   notices?: string[];
+  /** The files it was joined from, in order; line numbers begin anew in each. */
+  files?: { name: string; bytes: number; rows: number }[];
   mapping: Mapping;
   /** Why this shape was chosen, in words. */
   detectedBecause: string;
@@ -110,6 +112,9 @@ export interface AppliedFix {
   title: string;
 }
 
+/** A fix as it is listed. */
+export type FixSummary = Pick<AppliedFix, 'id' | 'kind' | 'action' | 'title' | 'appliedAt'> & { rows: number };
+
 /** 'drop' leaves the rows out, 'trim' takes white space off the ends of their contents. */
 export type FixAction = 'drop' | 'trim';
 
@@ -120,6 +125,8 @@ export interface DisplayRow {
   /** Prompt and answer as mapped; `problem` says why a row cannot be used. */
   prompt: string;
   answer: string;
+  /** The rejected answer of a preference pair: kept, shown, not trained. */
+  rejected?: string;
   problem?: string;
 }
 
@@ -154,7 +161,8 @@ export interface InspectedRow {
 
 export type FindingKind =
   | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
-  | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
+  | 'near-duplicate' | 'short-answer' | 'long-answer' | 'echo' | 'refusal' | 'mojibake' | 'language-mix' | 'pii' | 'prompt-not-prefix'
+  | 'broken-alternation' | 'edge-space' | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
 
 export interface Finding {
   kind: FindingKind;
@@ -165,12 +173,32 @@ export interface Finding {
   count: number;
   /** Row indices, at most 1,000. */
   rows: number[];
+  /** A correction of all its rows that 'data.applyFix' makes and 'data.undoFix' takes back. */
+  fix?: { action: FixAction; title: string };
+}
+
+/** What is advised of a set as a whole. */
+export interface DataAdvice {
+  /** Size band, e.g. '1,000 to 10,000'. */
+  band: string;
+  /** What to work on in it. */
+  advice: string;
+  /** Rows by what they ask for, the commonest first: a guess by rules (src/data/taskTypes.ts). */
+  mix: { type: string; rows: number }[];
+  /** When one task drowns the rest. */
+  mixAdvice?: string;
+  /** 0 to 100: the parts' values (0 to 1) by their weights, which add up to 100. */
+  quality: { score: number; parts: { name: string; weight: number; value: number; words: string }[] };
 }
 
 export interface DataReport {
   rows: number;
   usableRows: number;
   droppedRows: number;
+  /** Rows that fixes leave out; they are not among the dropped. */
+  leftOutRows: number;
+  /** Rows by language of their answers, the commonest first, as far as a rough guess goes. */
+  languages: [language: string, rows: number][];
   cutRows: number;
   tokens: number;
   labelledTokens: number;
@@ -179,6 +207,7 @@ export interface DataReport {
   histogram: { width: number; counts: number[] };
   checksPassed: number;
   findings: Finding[];
+  advice: DataAdvice;
 }
 
 /** Finds labels that count: labels[b, t + 1] != -100 with t and t + 1 in the same segment. */

@@ -21,8 +21,20 @@ const DELIMITERS = [',', '\t', ';', '|'];
 
 /** Guesses the delimiter from the first lines of a file; the comma when nothing tells. */
 export function guessDelimiter(head: string): string {
-  const { meta } = Papa.parse(head, { preview: 10, delimitersToGuess: DELIMITERS });
+  // Papa Parse counts an empty last line as a record of one field, which hides the delimiter of a small table.
+  const { meta } = Papa.parse(head.replace(/[\r\n]+$/, ''), { preview: 10, delimitersToGuess: DELIMITERS });
   return DELIMITERS.includes(meta.delimiter) ? meta.delimiter : ',';
+}
+
+/** Text without a name that says so is a table where its first lines have one number of fields, two or more, under a short header. */
+export function looksLikeTable(head: string): boolean {
+  const delimiter = guessDelimiter(head);
+  const { data } = Papa.parse<string[]>(head, { delimiter, preview: 10 });
+  const rows = data.filter((fields) => fields.length > 1 || fields[0] !== '');
+  const [header] = rows;
+  return header !== undefined && header.length > 1 && rows.length > 1
+    && header.every((name) => name.trim() !== '' && name.length <= 40 && !/[.!?]$/.test(name.trim()))
+    && rows.every((fields) => fields.length === header.length);
 }
 
 /** Rows as objects, keyed by the header's names. Throws CsvHeaderError: no row means anything without its names. */

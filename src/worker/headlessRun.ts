@@ -6,7 +6,7 @@ import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
 import type { BenchOptions, BenchResult } from './bench/runBench.ts';
 import type { CaseResult } from './conformance/runCase.ts';
-import type { DataReport, DatasetSummary } from '../data/types.ts';
+import type { DataReport, DatasetSummary, Mapping } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { openBuiltinModel } from '../hub/builtin.ts';
 import { openModelFolder } from '../hub/modelFolder.ts';
@@ -85,7 +85,7 @@ export async function runHeadless(environment: HeadlessEnvironment, job: Headles
         ? await session.loadFolder({ source: 'builtin', revision: null }, () => openBuiltinModel(environment.loadBuiltin), context, recipe.model.quantization)
         : await session.loadFolder({ source: model.revision === undefined ? 'folder' : 'hub', revision: model.revision ?? null }, () => openModelFolder(model.name, model.files), context, recipe.model.quantization),
     });
-    const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context);
+    const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context, recipe.dataset.mapping as Mapping | undefined);
     const report = await session.report(dataset.id, recipe.data.template, recipe.data.maxLength, context);
     onEvent({ type: 'headless.data', dataset, report });
     if (job.adapter !== null) await session.importAdapter(job.adapter.name, job.adapter.files);

@@ -3,25 +3,26 @@
  * cancellation. What cannot be read is counted, named and passed over; an import that fails leaves nothing behind.
  */
 import { EtudeError } from '../../config/errors.ts';
-import { CsvHeaderError, readCsv } from '../../formats/csv.ts';
-import { NotJsonError, readJsonElements } from '../../formats/jsonArray.ts';
-import { readJsonl } from '../../formats/jsonl.ts';
-import { chunksOf, type RowRead } from '../../formats/lines.ts';
+import { CsvHeaderError } from '../../formats/csv.ts';
+import { NotJsonError } from '../../formats/jsonArray.ts';
+import { ParquetError } from '../../formats/parquet.ts';
 import { detect, DETECT_ROWS, type Detection } from '../detect.ts';
 import { toMessages } from '../messages.ts';
 import type { DatasetWriter } from '../store.ts';
-import type { DatasetSummary, SkippedLine } from '../types.ts';
-import { emptyFile, notJson, sniff, SNIFF_BYTES, type FileFormat } from './sniff.ts';
+import type { DatasetSummary, Mapping, SkippedLine } from '../types.ts';
+import { openRows, type OpenedRows } from './openRows.ts';
+import { emptyFile, notJson, type FileFormat } from './sniff.ts';
 
 /** Skipped lines in the summary; all are in the record of changes. */
 const MAX_NAMED = 1000;
-const STEP_BYTES = 64 * 1024;
 
 export interface ImportSource {
   name: string;
   /** The file; in Node from fs.openAsBlob. */
   blob: Blob;
   kind: DatasetSummary['source'];
+  /** Files that become one dataset, in this order; then `blob` is not read. */
+  files?: readonly { name: string; blob: Blob }[];
 }
 
 export interface ImportProgress {
@@ -43,87 +44,95 @@ export interface ImportOptions {
   estimate?: () => Promise<{ usage?: number; quota?: number }>;
   /** Identifier of the new dataset. */
   id?: string;
+  /** Used instead of what is detected. */
+  mapping?: Mapping;
 }
 
 /** Imports a file. Throws EtudeError with a code that starts with 'data.' or 'storage.'; then nothing was kept. */
 export async function importDataset(source: ImportSource, target: ImportTarget, options: ImportOptions = {}): Promise<DatasetSummary> {
-  const { name, blob } = source;
-  if (blob.size === 0) throw emptyFile(name, 0);
-  await refuseOverQuota(source, options);
-  const head = new Uint8Array(await blob.slice(0, SNIFF_BYTES).arrayBuffer());
-  const format = sniff(name, blob.size, head);
+  const { name } = source;
+  const files = source.files ?? [source];
+  for (const file of files) if (file.blob.size === 0) throw emptyFile(file.name, 0);
+  const bytes = files.reduce((sum, file) => sum + file.blob.size, 0);
+  await refuseOverQuota(name, bytes, options);
+  const progress: ImportProgress = { bytes: 0, totalBytes: bytes, rows: 0, skipped: 0 };
+  const count = (read: number): void => {
+    progress.bytes = Math.min(bytes, progress.bytes + read);
+    options.onProgress?.({ ...progress });
+  };
+  // Every file is looked at before a row is written.
+  const opened: NamedRows[] = [];
+  for (const file of files) opened.push({ name: file.name, bytes: file.blob.size, ...await openRows(file.name, file.blob, count, options.signal) });
   const writer = await target.create(options.id ?? crypto.randomUUID());
   try {
-    const summary = await readInto(writer, source, format, options);
+    const summary = await readInto(writer, source, opened, progress, options);
     return await writer.finish(summary);
   } catch (error) {
     await writer.abort().catch(() => undefined);
     if (options.signal?.aborted) throw cancelled(name);
+    if (error instanceof ParquetError) throw badParquet(name, error.message);
     if (error instanceof CsvHeaderError) throw badHeader(name, error.message);
     throw error instanceof NotJsonError ? notJson(name, error.message) : error;
   }
 }
 
-async function readInto(writer: Pick<DatasetWriter, 'id' | 'add'> & Partial<Pick<DatasetWriter, 'note'>>, source: ImportSource, format: FileFormat, options: ImportOptions): Promise<DatasetSummary> {
-  const progress: ImportProgress = { bytes: 0, totalBytes: source.blob.size, rows: 0, skipped: 0 };
+type NamedRows = OpenedRows & { name: string; bytes: number };
+
+async function readInto(
+  writer: Pick<DatasetWriter, 'id' | 'add'> & Partial<Pick<DatasetWriter, 'note'>>, source: ImportSource, opened: readonly NamedRows[],
+  progress: ImportProgress, options: ImportOptions,
+): Promise<DatasetSummary> {
   const skippedLines: SkippedLine[] = [];
   const notices: string[] = [];
-  const usable = new UsableRows();
+  const usable = new UsableRows(options.mapping);
+  const parts: NonNullable<DatasetSummary['files']> = [];
+  const several = opened.length > 1;
   let changed = 0;
   let counted = 0;
-  for await (const row of readRows(chunksWithProgress(source.blob, progress, options), format)) {
-    options.signal?.throwIfAborted();
-    if ('notice' in row) {
-      notices.push(row.notice);
-      continue;
+  for (const { name, bytes, rows } of opened) {
+    const file = several ? { file: name } : {};
+    const before = progress.rows;
+    for await (const row of rows) {
+      options.signal?.throwIfAborted();
+      if ('notice' in row) {
+        notices.push(several ? `${name}: ${row.notice}` : row.notice);
+        continue;
+      }
+      if ('problem' in row) {
+        progress.skipped++;
+        await writer.note?.({ line: row.line, action: 'dropped', reason: row.problem, ...file });
+        if (skippedLines.length < MAX_NAMED) skippedLines.push({ line: row.line, reason: row.problem });
+        continue;
+      }
+      progress.rows++;
+      if (row.changed !== undefined) {
+        changed++;
+        await writer.note?.({ line: row.line, action: 'changed', reason: row.changed, ...file });
+      }
+      usable.see(row.value);
+      // The size in the source is not kept a row; the bytes read since the last one stand for it.
+      await writer.add(row.line, row.value, Math.max(0, progress.bytes - counted));
+      counted = progress.bytes;
     }
-    if ('problem' in row) {
-      progress.skipped++;
-      await writer.note?.({ line: row.line, action: 'dropped', reason: row.problem });
-      if (skippedLines.length < MAX_NAMED) skippedLines.push({ line: row.line, reason: row.problem });
-      continue;
-    }
-    progress.rows++;
-    if (row.changed !== undefined) {
-      changed++;
-      await writer.note?.({ line: row.line, action: 'changed', reason: row.changed });
-    }
-    usable.see(row.value);
-    // The size in the source is not kept a row; the bytes read since the last one stand for it.
-    await writer.add(row.line, row.value, Math.max(0, progress.bytes - counted));
-    counted = progress.bytes;
+    parts.push({ name, bytes, rows: progress.rows - before });
   }
+  progress.bytes = progress.totalBytes;
   options.onProgress?.({ ...progress });
   const detection = usable.end();
-  if (progress.rows === 0) {
-    if (progress.skipped === 0) throw emptyFile(source.name, source.blob.size);
-    if (format.kind === 'csv') throw noUsableRows(source.name, progress.skipped, skippedLines[0]!);
-    throw notJson(source.name, `none of its ${progress.skipped.toLocaleString('en')} rows can be read; line ${skippedLines[0]!.line}: ${skippedLines[0]!.reason}`);
-  }
+  if (progress.rows === 0) refuseWithoutRows(source.name, progress, opened[0]!.format, skippedLines[0]);
   if (!detection) throw unknownShape(source.name, usable.firstRow);
   if (usable.count === 0) throw noUsableRows(source.name, progress.rows, { line: 1, reason: usable.firstProblem });
   return {
-    id: writer.id, name: source.name, source: source.kind, bytes: source.blob.size,
-    rows: progress.rows, skipped: progress.skipped, skippedLines, changed, notices,
+    id: writer.id, name: source.name, source: source.kind, bytes: progress.totalBytes,
+    rows: progress.rows, skipped: progress.skipped, skippedLines, changed, notices, ...(several ? { files: parts } : {}),
     mapping: detection.mapping, detectedBecause: detection.because, fields: detection.fields, createdAt: Date.now(),
   };
 }
 
-function readRows(chunks: AsyncIterable<Uint8Array>, format: FileFormat): AsyncIterable<RowRead> {
-  if (format.kind === 'jsonl') return readJsonl(chunks);
-  return format.kind === 'json' ? readJsonElements(chunks) : readCsv(chunks, format.delimiter);
-}
-
-async function* chunksWithProgress(blob: Blob, progress: ImportProgress, { signal, onProgress }: ImportOptions): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunksOf(blob.stream(), signal)) {
-    // Some streams hand out megabytes at once; progress and cancellation go by smaller steps.
-    for (let from = 0; from < chunk.length; from += STEP_BYTES) {
-      const part = chunk.subarray(from, from + STEP_BYTES);
-      progress.bytes += part.length;
-      onProgress?.({ ...progress });
-      yield part;
-    }
-  }
+function refuseWithoutRows(name: string, { skipped, totalBytes }: ImportProgress, format: FileFormat, first: SkippedLine | undefined): never {
+  if (first === undefined) throw emptyFile(name, totalBytes);
+  if (format.kind === 'csv') throw noUsableRows(name, skipped, first);
+  throw notJson(name, `none of its ${skipped.toLocaleString('en')} rows can be read; line ${first.line}: ${first.reason}`);
 }
 
 /** Detects the shape from the first rows and counts the rows that make a conversation under it. */
@@ -133,6 +142,11 @@ class UsableRows {
   firstRow: unknown = undefined;
   #sample: unknown[] | null = [];
   #detection: Detection | null = null;
+  readonly #given: Mapping | undefined;
+
+  constructor(given?: Mapping) {
+    this.#given = given;
+  }
 
   see(value: unknown): void {
     this.firstRow ??= value;
@@ -149,6 +163,7 @@ class UsableRows {
     if (sample) {
       this.#sample = null;
       this.#detection = detect(sample);
+      if (this.#given) this.#detection = { fields: this.#detection?.fields ?? [], mapping: this.#given, because: 'The mapping came with the recipe.' };
       for (const value of sample) this.#judge(value);
     }
     return this.#detection;
@@ -156,19 +171,19 @@ class UsableRows {
 
   #judge(value: unknown): void {
     if (!this.#detection) return;
-    const row = toMessages(value, this.#detection.mapping, 'chatml');
-    if (row.ok) this.count++;
-    else if (this.count === 0) this.firstProblem = row.reason;
+    const row = toMessages(value, this.#detection.mapping, 'model');
+    if (row.ok && row.messages.some((message) => message.role === 'assistant')) this.count++;
+    else if (this.count === 0) this.firstProblem = row.ok ? 'the row holds no answer' : row.reason;
   }
 }
 
-async function refuseOverQuota({ name, blob }: ImportSource, { estimate }: ImportOptions): Promise<void> {
+async function refuseOverQuota(name: string, bytes: number, { estimate }: ImportOptions): Promise<void> {
   if (!estimate) return;
   const { usage = 0, quota } = await estimate();
-  if (quota === undefined || blob.size <= quota - usage) return;
+  if (quota === undefined || bytes <= quota - usage) return;
   throw new EtudeError({
     code: 'storage.tooLarge',
-    what: `${name} has ${megabytes(blob.size)}, but the browser's storage has ${megabytes(Math.max(0, quota - usage))} left.`,
+    what: `${name} has ${megabytes(bytes)}, but the browser's storage has ${megabytes(Math.max(0, quota - usage))} left.`,
     expected: `at most ${megabytes(Math.max(0, quota - usage))}`,
     likelyCause: 'The disk is nearly full, or stored datasets and checkpoints fill the quota.',
     nextStep: 'Delete datasets or runs you no longer need, free disk space, or drop a smaller file. Nothing was imported.',
@@ -189,6 +204,16 @@ function noUsableRows(name: string, seen: number, first: SkippedLine): EtudeErro
     expected: 'rows with a prompt and an answer, or with a list of turns',
     likelyCause: `The first problem, at row ${first.line}: ${first.reason}.`,
     nextStep: 'Correct the file and drop it again.',
+  });
+}
+
+function badParquet(name: string, why: string): EtudeError {
+  return new EtudeError({
+    code: 'data.parquet',
+    what: `${name} cannot be read as Parquet: ${why}.`,
+    expected: 'a whole Parquet file, its columns plain or packed by Snappy, gzip, zstd, Brotli or LZ4',
+    likelyCause: 'The download broke off, or the file uses an encoding that is not known here.',
+    nextStep: 'Download it again, or convert it to JSON Lines: datasets.load_dataset("parquet", data_files=…)["train"].to_json("rows.jsonl"). Nothing was imported.',
   });
 }
 

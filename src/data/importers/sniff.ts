@@ -1,23 +1,24 @@
 /** Owns the decision how a file is to be read, from its name and first bytes; files we cannot read are refused by kind. */
 import { EtudeError } from '../../config/errors.ts';
-import { guessDelimiter } from '../../formats/csv.ts';
+import { guessDelimiter, looksLikeTable } from '../../formats/csv.ts';
 
-export type FileFormat = { kind: 'jsonl' } | { kind: 'json' } | { kind: 'csv'; delimiter: string };
+export type FileFormat = { kind: 'jsonl' } | { kind: 'json' } | { kind: 'csv'; delimiter: string } | { kind: 'parquet' } | { kind: 'text' };
 
 /** How many bytes the decision needs. */
 export const SNIFF_BYTES = 256 * 1024;
 
 const MAGIC: [bytes: number[], name: string, advice: string][] = [
-  [[0x1f, 0x8b], 'a gzip archive', 'Unpack it and drop the file inside.'],
+  [[0x1f, 0x8b], 'a gzip archive inside of a gzip archive', 'Unpack it and drop the file inside.'],
   [[0x50, 0x4b, 0x03, 0x04], 'a zip archive or an Excel workbook', 'Unpack it, or save the sheet as CSV (UTF-8).'],
-  [[0x50, 0x41, 0x52, 0x31], 'a Parquet file', 'Convert it to JSON Lines: datasets.load_dataset("parquet", data_files=…)["train"].to_json("rows.jsonl").'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'a zstd archive', 'Unpack it and drop the file inside.'],
   [[0xff, 0xfe], 'UTF-16 text', 'Save it as UTF-8.'],
   [[0xfe, 0xff], 'UTF-16 text', 'Save it as UTF-8.'],
   [[0x25, 0x50, 0x44, 0x46], 'a PDF', 'Etude trains on rows of prompts and answers: make a JSONL or CSV file of them.'],
 ];
 
-const KNOWN = '.jsonl, .json, .csv or .tsv with one conversation or one prompt and answer a row, as UTF-8';
+const PARQUET = [0x50, 0x41, 0x52, 0x31];
+const TEXT = new Set(['txt', 'text', 'md', 'markdown']);
+const KNOWN = '.jsonl, .json, .csv, .tsv or .parquet with one conversation or one prompt and answer a row, or plain text, as UTF-8, packed by gzip or not';
 
 export function emptyFile(name: string, size: number): EtudeError {
   return new EtudeError({
@@ -49,6 +50,7 @@ export function sniff(name: string, size: number, head: Uint8Array): FileFormat 
       });
     }
   }
+  if (PARQUET.every((byte, i) => head[i] === byte)) return { kind: 'parquet' };
   const text = new TextDecoder('utf-8').decode(head);
   const start = text.trimStart();
   if (start === '' && head.length === size) throw emptyFile(name, size);
@@ -62,11 +64,10 @@ export function sniff(name: string, size: number, head: Uint8Array): FileFormat 
     // A broken first line is no reason to refuse the others.
     if (completeLines(start, head.length === size).some(parses)) return { kind: 'jsonl' };
   }
-  if (isTable || (extension === 'txt' && /[\t,;|]/.test(firstLine(start)))) return { kind: 'csv', delimiter: guessDelimiter(text) };
+  if (isTable || (TEXT.has(extension) && looksLikeTable(text))) return { kind: 'csv', delimiter: guessDelimiter(text) };
+  if (TEXT.has(extension)) return { kind: 'text' };
   throw notJson(name, `it starts with ${JSON.stringify(start.slice(0, 24))}`);
 }
-
-const firstLine = (text: string): string => text.slice(0, (text.indexOf('\n') + 1 || text.length + 1) - 1);
 
 function completeLines(text: string, isWhole: boolean): string[] {
   const lines = text.split('\n').slice(0, 50);

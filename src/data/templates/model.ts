@@ -46,6 +46,8 @@ export class ModelTemplate implements ConversationTemplate {
   /** Text between two contents in the middle of a conversation, by 'role>role'. */
   readonly #frames = new Map<string, string>();
   readonly #userOpener: string;
+  /** Tools of the row that is being rendered. */
+  #tools: readonly unknown[] | undefined;
   /** What a gap between contents holds; the same few gaps come again in every row. */
   readonly #gaps = new Map<string, { closing: number; words: string; hasWords: boolean }>();
 
@@ -60,11 +62,24 @@ export class ModelTemplate implements ConversationTemplate {
     this.#userOpener = between.slice(this.#look(between).closing);
   }
 
-  renderPrompt(messages: readonly Message[]): string {
-    return this.#render(messages, true);
+  renderPrompt(messages: readonly Message[], tools?: readonly unknown[]): string {
+    return this.#with(tools, () => this.#render(messages, true));
   }
 
-  render(messages: readonly Message[]): Rendered {
+  render(messages: readonly Message[], tools?: readonly unknown[]): Rendered {
+    return this.#with(tools, () => this.#renderRow(messages));
+  }
+
+  #with<T>(tools: readonly unknown[] | undefined, work: () => T): T {
+    this.#tools = tools;
+    try {
+      return work();
+    } finally {
+      this.#tools = undefined;
+    }
+  }
+
+  #renderRow(messages: readonly Message[]): Rendered {
     const text = this.#render(messages);
     const places = this.#locate(messages, text);
     const rendered: Rendered = { text, turns: [], trained: [], injected: [] };
@@ -80,7 +95,7 @@ export class ModelTemplate implements ConversationTemplate {
 
   #render(messages: readonly Message[], prompt = false): string {
     try {
-      return this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: prompt });
+      return this.#tokenizer.applyChatTemplate(messages, { addGenerationPrompt: prompt, tools: this.#tools });
     } catch (error) {
       if (error instanceof TemplateRefusal) throw new MaskRefusal(`the model's template refuses the row: ${error.message}`, { cause: error });
       throw error;
@@ -89,10 +104,16 @@ export class ModelTemplate implements ConversationTemplate {
 
   /** Places of all contents; throws MaskRefusal unless every assistant's is proven. */
   #locate(messages: readonly Message[], plain: string): Place[] {
-    const atOnce = this.#prove(messages, plain, messages.map(() => WHOLE));
+    const hasTools = messages.some((message) => message.toolCalls || message.role === 'tool');
+    const atOnce = hasTools ? null : this.#prove(messages, plain, messages.map(() => WHOLE));
     if (Array.isArray(atOnce)) return atOnce;
     let last = 0;
     const places = messages.map((message, i): Place => {
+      if (message.toolCalls) {
+        const place = this.#placeCalls(messages, i, plain, last);
+        last = place.end;
+        return place;
+      }
       let reason = '';
       for (const cut of message.content.includes('</think>') ? THINKING_CUTS : CUTS) {
         const found = this.#prove(messages, plain, messages.map((_, j) => (i === j ? cut : null)));
@@ -109,6 +130,35 @@ export class ModelTemplate implements ConversationTemplate {
       return null;
     });
     return this.#findOthers(messages, plain, places);
+  }
+
+  /**
+   * An answer that calls tools: from where its content begins (or would) to the end-of-turn token behind its last call,
+   * whose name is marked to prove that the template writes it, once, in this turn.
+   */
+  #placeCalls(messages: readonly Message[], i: number, plain: string, from: number): { start: number; end: number } {
+    const message = messages[i]!;
+    const refuse = (why: string): never => {
+      throw new MaskRefusal(`turn ${i + 1} calls a tool: ${why}`);
+    };
+    const closer = this.#closer.trim();
+    if (closer === '') refuse("the model's template ends no answer with a token, so its end cannot be proven");
+    if (JSON.stringify(message.toolCalls).includes(closer)) refuse(`the call itself holds ${closer}`);
+    const sentinel = unusedSentinel(messages, plain + JSON.stringify(message.toolCalls));
+    const marked = (change: Partial<Message>): string => this.#render(messages.map((other, j) => (i === j ? { ...other, ...change } : other)));
+    const calls = message.toolCalls!;
+    const named = marked({ toolCalls: calls.map((call, c) => (c === calls.length - 1 ? { ...call, name: sentinel.open(i) + call.name + sentinel.close(i) } : call)) });
+    if (sentinel.remove(named) !== plain) refuse("the model's template rewrites the call, so its place cannot be proven");
+    const at = named.indexOf(sentinel.close(i));
+    if (at < 0 || named.includes(sentinel.close(i), at + 1)) refuse("the model's template does not write calls, or not exactly once");
+    const afterName = sentinel.remove(named.slice(0, at)).length;
+    const end = plain.indexOf(closer, afterName);
+    // With a content in its place, what stands before the content is what stands before the call.
+    const withContent = marked({ content: sentinel.open(i) + (message.content || 'x') + sentinel.close(i) });
+    const open = withContent.indexOf(sentinel.open(i));
+    const before = withContent.slice(0, open);
+    if (end < 0 || open < from || open > afterName || !plain.startsWith(before)) refuse("where the answer begins cannot be proven under the model's template");
+    return { start: open, end };
   }
 
   /** Renders with sentinels around the contents that have a cut; their places, or why they are not proven. */

@@ -29,9 +29,10 @@ export interface Rendered {
 }
 
 export interface ConversationTemplate {
-  render(messages: readonly Message[]): Rendered;
+  /** `tools`: what the answers may call; only the model's own template writes them. */
+  render(messages: readonly Message[], tools?: readonly unknown[]): Rendered;
   /** The conversation up to where the next answer begins. */
-  renderPrompt(messages: readonly Message[]): string;
+  renderPrompt(messages: readonly Message[], tools?: readonly unknown[]): string;
   /** Tokens after which an answer is over, by their text. */
   readonly stopTokens: readonly string[];
   /** Literals this template relies on as single tokens. */

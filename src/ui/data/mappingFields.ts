@@ -8,11 +8,12 @@ export interface PartField { part: MappingPart; label: string; required: boolean
 const part = (name: MappingPart, label: string, required = false): PartField => ({ part: name, label, required });
 
 export const PARTS: Record<Mapping['shape'], PartField[]> = {
-  alpaca: [part('instruction', 'Instruction', true), part('input', 'Input'), part('output', 'Answer', true), part('system', 'System')],
-  'prompt-completion': [part('instruction', 'Prompt', true), part('output', 'Completion', true), part('system', 'System')],
-  messages: [part('messages', 'List of messages', true), part('system', 'System')],
-  sharegpt: [part('messages', 'List of turns', true), part('system', 'System')],
-  table: [part('instruction', 'Prompt', true), part('input', 'Input'), part('output', 'Answer', true), part('system', 'System')],
+  alpaca: [part('instruction', 'Instruction', true), part('input', 'Input'), part('output', 'Answer', true), part('history', 'Earlier turns'), part('system', 'System')],
+  'prompt-completion': [part('instruction', 'Prompt', true), part('output', 'Completion', true), part('rejected', 'Rejected answer'), part('system', 'System')],
+  messages: [part('messages', 'List of messages', true), part('tools', 'Tools'), part('rejected', 'Rejected answer'), part('system', 'System')],
+  sharegpt: [part('messages', 'List of turns', true), part('output', 'Answer beside them'), part('tools', 'Tools'), part('rejected', 'Rejected answer'), part('system', 'System')],
+  text: [part('text', 'Text', true)],
+  table: [part('instruction', 'Prompt', true), part('input', 'Input'), part('output', 'Answer', true), part('rejected', 'Rejected answer'), part('system', 'System')],
 };
 
 /** The mapping with only the parts its shape uses. */

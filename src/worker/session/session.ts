@@ -3,7 +3,7 @@
  * its parts under their own names.
  */
 import type { LoraConfig, Quantization, Recipe } from '../../config/recipe.ts';
-import type { DataReport, DatasetSummary, TemplateId } from '../../data/types.ts';
+import type { DataReport, DatasetSummary, Mapping, TemplateId } from '../../data/types.ts';
 import type { ByteSource } from '../../formats/byteSource.ts';
 import type { ModelFolder } from '../../hub/modelFolder.ts';
 import type { DeviceInfo, ModelSummary, RequestName, Requests, RunDetail } from '../protocol.ts';
@@ -57,8 +57,8 @@ export class Session {
     return loadModel(this.#state, async () => ({ origin, folder: await open() }), context, quantization);
   }
 
-  importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
-    return importBlob(this.#state, blob, name, kind, context);
+  importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
+    return importBlob(this.#state, blob, name, kind, context, mapping);
   }
 
   importBuiltinData(context: RequestContext): Promise<DatasetSummary> {
