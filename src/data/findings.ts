@@ -1,6 +1,7 @@
 /**
  * Owns the words and the severity of the report's findings. Refuses to know how they were counted.
  */
+import type { ContentResult } from './contentChecks.ts';
 import type { RowEncoder } from './template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { Finding, FindingKind } from './types.ts';
@@ -19,7 +20,10 @@ export interface Tally {
   /** Notes a text that a finding quotes. */
   words(kind: FindingKind, text: string): void;
   count(kind: FindingKind): number;
+  /** At most 1,000, for showing. */
   rows(kind: FindingKind): number[];
+  /** All of them. */
+  all(kind: FindingKind): Int32Array;
   reason(kind: FindingKind): string;
   /** Quoted texts, the most frequent first. */
   commonest(kind: FindingKind): string[];
@@ -31,6 +35,9 @@ interface Facts {
   maxLength: number | null;
   tokenizer: Tokenizer;
   encoder: Pick<RowEncoder, 'templateId' | 'template' | 'splitControlTokens'>;
+  content: ContentResult;
+  /** Rows whose prompt was compared with the whole row. */
+  prefixesChecked: number;
 }
 
 /** A share of dropped rows above which training must not start as if nothing were wrong. */
@@ -77,11 +84,49 @@ const CHECKS: Record<FindingKind, Describe> = {
     `They are cut there; ${number(labelsCut)} labelled tokens are lost. A larger maximum length keeps them.`),
   duplicate: counted((count) => `${count === 1 ? '1 row repeats' : `${number(count)} rows repeat`} an earlier row`, () =>
     'Exact copies weigh double in training. Rows with the same prompt are never divided between training and validation.'),
+  'near-duplicate': (tally, { content: { near } }) => {
+    const count = tally.count('near-duplicate');
+    if (near === null || count === 0) return null;
+    return {
+      severity: 'warning', title: `${count === 1 ? '1 row is' : `${number(count)} rows are`} nearly the same as an earlier row`,
+      detail: `They fall into ${number(near.clusters)} group${near.clusters === 1 ? '' : 's'} that share three quarters of their words and every number. The same example told twice weighs double.${near.partial ? ' There were too many candidates to compare all.' : ''}`,
+    };
+  },
+  'short-answer': counted((count) => `${rowsOf(count)} with a very short answer`, (_, { content: { lengths } }) =>
+    `Half of the answers here have ${number(lengths.median)} characters or more. Look whether these broke off.`),
+  'long-answer': counted((count) => `${rowsOf(count)} with a very long answer`, (_, { content: { lengths } }) =>
+    `19 of 20 answers here have at most ${number(lengths.p95)} characters. These weigh as much as many others together.`),
+  echo: counted((count) => `${rowsOf(count)} whose answer repeats the prompt`, () => 'They teach the model to say the question again.'),
+  refusal: counted((count) => `${rowsOf(count)} that refuse or speak as an AI model`, (tally) =>
+    `Found by English phrases such as ${tally.commonest('refusal').slice(0, 3).map(quote).join(', ')}. Keep them only if the model is to say that.`),
+  mojibake: counted((count) => `${rowsOf(count)} with text in a wrong encoding`, (tally) =>
+    `Such as ${tally.commonest('mojibake').slice(0, 2).map(quote).join(', ')}. Export the data again as UTF-8.`),
+  'language-mix': counted((count, { content: { languages } }) => `${rowsOf(count)} in another language than ${languages[0]?.[0] ?? 'the others'}`, (_, { content: { languages } }) =>
+    `Answers by a rough guess: ${languages.slice(0, 5).map(([language, rows]) => `${language} ${number(rows)}`).join(', ')}. Intended for a model of several languages, a mistake for others.`),
+  pii: counted((count) => `${rowsOf(count)} with what looks like personal data or a secret`, (tally) =>
+    `${tally.commonest('pii').slice(0, 4).join(', ')}. A tuned model can repeat them to anyone: look at these rows before you export.`),
+  'prompt-not-prefix': counted((count) => `${rowsOf(count)} whose prompt alone gives other tokens`, (_, { prefixesChecked }) =>
+    `What the model is asked in use is not what it was trained to go on from: the tokens at the border differ. ${number(prefixesChecked)} rows were checked.`),
+  'broken-alternation': counted((count) => `${rowsOf(count)} whose turns do not alternate`, (tally) => `Such as: ${tally.commonest('broken-alternation').slice(0, 2).join('; ')}. Many templates refuse or misplace such turns.`),
+  'edge-space': counted((count) => `${rowsOf(count)} with white space around an answer`, () => 'It is trained as it is: the model learns to begin or end with it.'),
   'empty-answer': counted((count) => `${rowsOf(count)} with an empty answer`, () => 'They teach the model to answer nothing.'),
   'unfilled-placeholder': counted((count) => `${rowsOf(count)} with a placeholder left unfilled`, (tally) =>
     `The model would learn to say ${tally.commonest('unfilled-placeholder').slice(0, 5).map(quote).join(', ')}.`),
   'injected-text': counted((count) => `The template adds text of its own to ${rowsOf(count)}`, (tally) =>
     `It is shown in the inspector and not trained: ${tally.commonest('injected-text').slice(0, 2).map(quote).join('; ')}.`),
+};
+
+/** Corrections that lose nothing a person would miss; the others want a look at each row. */
+export const FIXES: Partial<Record<FindingKind, NonNullable<Finding['fix']>>> = {
+  duplicate: { action: 'drop', title: 'Exact copies: the first of each is kept' },
+  'near-duplicate': { action: 'drop', title: 'Near duplicates: the first of each group is kept' },
+  'empty-answer': { action: 'drop', title: 'Rows with an empty answer are left out' },
+  'unfilled-placeholder': { action: 'drop', title: 'Rows with an unfilled placeholder are left out' },
+  echo: { action: 'drop', title: 'Rows whose answer repeats the prompt are left out' },
+  refusal: { action: 'drop', title: 'Refusals are left out' },
+  mojibake: { action: 'drop', title: 'Rows in a wrong encoding are left out' },
+  pii: { action: 'drop', title: 'Rows with look-alikes of personal data are left out' },
+  'edge-space': { action: 'trim', title: 'White space is taken off the ends of texts' },
 };
 
 /** A finding on rows that are dropped: an error once too many of them are. */
@@ -94,10 +139,10 @@ function refused(title: (count: number) => string, detail: (reason: string, fact
 }
 
 /** A finding on rows that are trained all the same. */
-function counted(title: (count: number, facts: Facts) => string, detail: (tally: Tally) => string): Describe {
+function counted(title: (count: number, facts: Facts) => string, detail: (tally: Tally, facts: Facts) => string): Describe {
   return (tally, facts, kind) => {
     const count = tally.count(kind);
-    return count === 0 ? null : { severity: 'warning', title: title(count, facts), detail: detail(tally) };
+    return count === 0 ? null : { severity: 'warning', title: title(count, facts), detail: detail(tally, facts) };
   };
 }
 
@@ -106,7 +151,8 @@ export function describeFindings(tally: Tally, facts: Facts): { findings: Findin
   const checks = Object.entries(CHECKS) as [FindingKind, Describe][];
   const findings = checks.flatMap(([kind, describe]): Finding[] => {
     const found = describe(tally, facts, kind);
-    return found ? [{ kind, rows: tally.rows(kind), count: tally.count(kind), ...found }] : [];
+    const fix = FIXES[kind];
+    return found ? [{ kind, rows: tally.rows(kind), count: tally.count(kind), ...found, ...(fix ? { fix } : {}) }] : [];
   });
   return { findings, checksPassed: checks.length - findings.length };
 }

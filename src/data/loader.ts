@@ -51,8 +51,9 @@ export class DataLoader {
   readonly batchesPerEpoch: number;
   /** Optimizer steps an epoch; a last partial window is a step, as in transformers. */
   readonly stepsPerEpoch: number;
-  /** What is shuffled: single rows, or the rows of one pack. Packs are made once, in file order, so that every epoch has as many. */
-  readonly #units: number[][];
+  /** The rows of each pack, made once, in file order, so that every epoch has as many; null where single rows are shuffled. */
+  readonly #packs: number[][] | null;
+  readonly #numUnits: number;
   readonly #source: RowSource;
   readonly #options: LoaderOptions;
 
@@ -61,8 +62,9 @@ export class DataLoader {
     this.#options = options;
     const { rows, lengths, packing, maxLength, batchSize, gradientAccumulationSteps } = options;
     if (rows.length === 0) throw new RangeError('a loader needs at least one row');
-    this.#units = packing ? packFirstFit(rows, lengths, maxLength) : Array.from(rows, (row) => [row]);
-    this.batchesPerEpoch = Math.ceil(this.#units.length / batchSize);
+    this.#packs = packing ? packFirstFit(rows, lengths, maxLength) : null;
+    this.#numUnits = this.#packs?.length ?? rows.length;
+    this.batchesPerEpoch = Math.ceil(this.#numUnits / batchSize);
     this.stepsPerEpoch = Math.ceil(this.batchesPerEpoch / gradientAccumulationSteps);
   }
 
@@ -82,7 +84,7 @@ export class DataLoader {
     const { batchSize, gradientAccumulationSteps } = this.#options;
     const order = this.#order(epoch);
     const from = window * gradientAccumulationSteps * batchSize;
-    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#units[unit]!);
+    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#packs?.[unit] ?? [this.#options.rows[unit]!]);
     if (units.length === 0) throw new RangeError(`epoch ${epoch} has ${this.stepsPerEpoch} windows, not ${window + 1}`);
     const rows = await this.#source(units.flat());
     const batches: Batch[] = [];
@@ -107,8 +109,8 @@ export class DataLoader {
   #order(epoch: number): Int32Array {
     const { shuffle, seed } = this.#options;
     if (this.#ordered?.epoch !== epoch) {
-      const n = this.#units.length;
-      this.#ordered = { epoch, order: shuffle ? permutation(n, seed, epoch) : Int32Array.from({ length: n }, (_, i) => i) };
+      const n = this.#numUnits;
+      this.#ordered = { epoch, order: shuffle ? permutation(n, seed, epoch) : new Int32Array(n).map((_, i) => i) };
     }
     return this.#ordered.order;
   }

@@ -3,9 +3,13 @@
  * the rows. It also gives the index that split, packing and loader work from. Refuses to know how findings are shown.
  */
 import { encodeStoredRow, messagesOf } from './encodedRows.ts';
+import { adviseOn } from './advice.ts';
+import { ContentChecks } from './contentChecks.ts';
+import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
 import { describeFindings, type Tally } from './findings.ts';
 import { hashText } from './random.ts';
 import { promptHash } from './split.ts';
+import { MaskRefusal } from './templates/rendered.ts';
 import type { RowEncoder } from './template.ts';
 import { IGNORE_INDEX } from './template.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -30,6 +34,10 @@ export interface ReportOptions {
   trainedTurns?: ReadonlyMap<number, Record<number, boolean>>;
   signal?: AbortSignal;
   onProgress?: (rows: number) => void;
+  /** Rows again by index, for comparing near duplicates; without it they are not looked for. */
+  read?: (indices: number[]) => Promise<StoredRow[]>;
+  /** Rows that fixes leave out; `rows` does not give them. */
+  leftOut?: ReadonlySet<number>;
 }
 
 /** Rows named for a finding; all are counted. */
@@ -38,13 +46,27 @@ const PLACEHOLDER = /\{\{\s*[A-Za-z_][\w.-]*\s*\}\}/g;
 /** Rows between two looks at the clock: long work must let messages in. */
 const YIELD_EVERY = 64;
 
-export async function buildReport(options: ReportOptions): Promise<{ report: DataReport; index: RowIndex }> {
+/** Every row up to here is compared with its prompt, */
+const PREFIX_ROWS = 500;
+/** and every so many beyond. */
+const PREFIX_EVERY = 100;
+
+export interface BuiltReport {
+  report: DataReport;
+  index: RowIndex;
+  /** All rows of a finding, where the report names a thousand. */
+  rowsOf: (kind: FindingKind) => Int32Array;
+}
+
+export async function buildReport(options: ReportOptions): Promise<BuiltReport> {
   const { rows, dataset, encoder, tokenizer, trainedTurns, signal, onProgress } = options;
   const n = dataset.rows;
   const index = { lengths: new Int32Array(n), targets: new Int32Array(n), promptHashes: new Float64Array(n) };
   const fullLengths = new Int32Array(n);
   const contentHashes = new Float64Array(n);
   const tally = newTally(options);
+  const checks = new ContentChecks(n, options.read !== undefined);
+  let prefixesChecked = 0;
   let tokens = 0;
   let labelledTokens = 0;
   let seen = 0;
@@ -59,6 +81,7 @@ export async function buildReport(options: ReportOptions): Promise<{ report: Dat
       index.promptHashes[row.index] = promptHash(messages);
       contentHashes[row.index] = hashText(JSON.stringify(messages.map(({ role, content }) => [role, content])));
       noteContents(row.index, messages, tally);
+      checks.see(row.index, messages, tally);
       const encoded = encodeStoredRow(row, dataset.mapping, encoder, trainedTurns?.get(row.index));
       if (!encoded.ok) {
         tally.refuse(row.index, encoded.kind, encoded.reason);
@@ -68,6 +91,11 @@ export async function buildReport(options: ReportOptions): Promise<{ report: Dat
         if (encoded.injected.length > 0) tally.note(row.index, 'injected-text');
         if (encoded.cut) tally.note(row.index, 'cut');
         tally.labelsCut += encoded.labelsCut;
+        if (seen < PREFIX_ROWS || seen % PREFIX_EVERY === 0) {
+          const isPrefix = promptIsPrefix(messages, encoded.tokens.ids, encoder, converted.tools);
+          if (isPrefix !== null) prefixesChecked++;
+          if (isPrefix === false) tally.note(row.index, 'prompt-not-prefix');
+        }
         if (encoded.doubleBos) tally.note(row.index, 'double-bos');
         if (encoded.row.numTargets === 0) {
           tally.refuse(row.index, 'no-target', encoded.cut ? 'the answer begins beyond the maximum length' : 'no turn is an answer that is trained');
@@ -92,14 +120,45 @@ export async function buildReport(options: ReportOptions): Promise<{ report: Dat
   onProgress?.(seen);
 
   const usable = Int32Array.from(index.targets.keys()).filter((i) => index.targets[i]! > 0);
-  for (const duplicate of duplicates(contentHashes)) tally.note(duplicate, 'duplicate');
+  const copies = duplicates(contentHashes);
+  for (const duplicate of copies) tally.note(duplicate, 'duplicate');
+  const messagesAt = options.read && (async (rows: number[]) => (await options.read!(rows)).map((row) => {
+    const converted = messagesOf(row, dataset.mapping, encoder);
+    return converted.ok ? converted.messages : null;
+  }));
+  const content = await checks.end(tally, copies, messagesAt, signal);
+  joinNear(content.near, index.promptHashes);
   const longest = fullLengths.reduce((max, length) => Math.max(max, length), 0);
-  const { findings, checksPassed } = describeFindings(tally, { usable: usable.length, rows: n, maxLength: encoder.maxLength, tokenizer, encoder });
+  const leftOutRows = options.leftOut?.size ?? 0;
+  const { findings, checksPassed } = describeFindings(tally, {
+    usable: usable.length, rows: n - leftOutRows, maxLength: encoder.maxLength, tokenizer, encoder, content, prefixesChecked,
+  });
+  const counts = { rows: n, usableRows: usable.length, leftOutRows, cutRows: tally.count('cut') };
+  const advice = adviseOn({ report: counts, rowsOf: (kind) => tally.all(kind), tasks: content.tasks });
   const report: DataReport = {
-    rows: n, usableRows: usable.length, droppedRows: n - usable.length, cutRows: tally.count('cut'),
+    ...counts, advice, droppedRows: n - leftOutRows - usable.length, languages: content.languages,
     tokens, labelledTokens, longest, histogram: histogram(fullLengths, longest), checksPassed, findings,
   };
-  return { report, index: { ...index, usable } };
+  return { report, index: { ...index, usable }, rowsOf: (kind) => tally.all(kind) };
+}
+
+/** Rows that are nearly the same share a prompt for the split, so that nothing held out was nearly trained. */
+function joinNear(near: NearDuplicateResult | null, promptHashes: Float64Array): void {
+  near?.rows.forEach((row, i) => {
+    promptHashes[row] = promptHashes[near.firstOf[i]!]!;
+  });
+}
+
+/** Whether the tokens of the prompt alone begin the row; null where a row has no last answer to compare. */
+function promptIsPrefix(messages: readonly Message[], ids: number[], encoder: RowEncoder, tools?: readonly unknown[]): boolean | null {
+  const last = messages.length - 1;
+  if (last < 1 || messages[last]!.role !== 'assistant') return null;
+  try {
+    return encoder.prompt(messages.slice(0, last), tools).ids.every((id, i) => ids[i] === id);
+  } catch (error) {
+    if (error instanceof MaskRefusal) return null;
+    throw error;
+  }
 }
 
 function noteContents(row: number, messages: readonly Message[], tally: Tally): void {
@@ -119,7 +178,7 @@ function newTally({ dataset }: ReportOptions): Tally {
     note(row, kind) {
       const noted = rowsOf.get(kind) ?? { count: 0, rows: [] };
       noted.count++;
-      if (noted.rows.length < MAX_ROWS) noted.rows.push(row);
+      noted.rows.push(row);
       rowsOf.set(kind, noted);
     },
     refuse(row, kind, reason) {
@@ -132,7 +191,8 @@ function newTally({ dataset }: ReportOptions): Tally {
       wordsOf.set(kind, words);
     },
     count: (kind) => rowsOf.get(kind)?.count ?? 0,
-    rows: (kind) => rowsOf.get(kind)?.rows ?? [],
+    rows: (kind) => rowsOf.get(kind)?.rows.slice(0, MAX_ROWS) ?? [],
+    all: (kind) => Int32Array.from(rowsOf.get(kind)?.rows ?? []).sort(),
     reason: (kind) => reasons.get(kind) ?? '',
     commonest: (kind) => [...(wordsOf.get(kind) ?? [])].sort((a, b) => b[1] - a[1]).map(([text]) => text),
   };

@@ -3,7 +3,7 @@
  * index without holding the set. A half-written import is never listed and is removed. Refuses to know formats and tokens.
  */
 import { stored, type DatasetRecord, type EtudeDatabase } from './db.ts';
-import type { DatasetSummary, Mapping, RowNote, StoredRow } from './types.ts';
+import type { AppliedFix, DatasetSummary, Mapping, RowNote, StoredRow } from './types.ts';
 
 /** A chunk closes at this many rows or characters of source, whichever comes first. */
 const CHUNK_ROWS = 64;
@@ -54,9 +54,9 @@ export class DatasetStore {
     for (const key of this.#chunks.keys()) if (key.startsWith(`${id}/`)) this.#chunks.delete(key);
     const all = IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
     await stored(async () => {
-      const tx = this.#db.transaction(['datasets', 'rows', 'turns', 'notes'], 'readwrite');
+      const tx = this.#db.transaction(['datasets', 'rows', 'turns', 'notes', 'fixes'], 'readwrite');
       const parts = (['rows', 'turns', 'notes'] as const).map((name) => tx.objectStore(name).delete(all));
-      await Promise.all([tx.objectStore('datasets').delete(id), ...parts, tx.done]);
+      await Promise.all([tx.objectStore('datasets').delete(id), tx.objectStore('fixes').delete(id), ...parts, tx.done]);
     });
   }
 
@@ -101,6 +101,15 @@ export class DatasetStore {
       if (!notes) return;
       yield* notes;
     }
+  }
+
+  /** Fixes in force, oldest first. */
+  async fixes(id: string): Promise<AppliedFix[]> {
+    return (await stored(() => this.#db.get('fixes', id))) ?? [];
+  }
+
+  async setFixes(id: string, fixes: AppliedFix[]): Promise<void> {
+    await stored(() => this.#db.put('fixes', fixes, id));
   }
 
   async setTrainedTurns(id: string, index: number, trainedTurns: Record<number, boolean>): Promise<void> {

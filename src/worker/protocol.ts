@@ -5,11 +5,11 @@
 import type { UserMessage } from '../config/errors.ts';
 import type { Quantization, Recipe, RecomputePolicy } from '../config/recipe.ts';
 import type {
-  DataReport, DatasetSummary, DisplayRow, InspectedRow, Mapping, Message, TemplateId,
+  DataReport, DatasetSummary, DisplayRow, FindingKind, FixSummary, InspectedRow, Mapping, Message, TemplateId,
 } from '../data/types.ts';
 
 export type {
-  DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
+  DataAdvice, DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, FixSummary, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
 } from '../data/types.ts';
 
 export interface DeviceInfo {
@@ -21,6 +21,8 @@ export interface DeviceInfo {
   f16: boolean;
   subgroups: boolean;
   maxBufferSize: number;
+  /** Bytes that a run may take, as far as is known: see MemoryOutlook. */
+  memoryBudget: number;
   maxBindingSize: number;
   /** GFLOP/s of a short matmul, null until measured. */
   gflops: number | null;
@@ -261,7 +263,12 @@ export interface Requests {
   'hub.setToken': { args: { token: string | null }; result: null };
   'cache.list': { args: Record<string, never>; result: CachedModel[] };
   'cache.delete': { args: { repo: string; commit: string }; result: null };
-  'data.import': { args: { source: DataSource }; result: DatasetSummary };
+  /** `mapping` is used instead of what is detected (a recipe or share link carries one). */
+  'data.import': { args: { source: DataSource; mapping?: Mapping }; result: DatasetSummary };
+  /** Several files at once: shards of one set become one dataset, others one each; `join` overrules. All or nothing a dataset. */
+  'data.importFiles': { args: { files: File[]; join?: 'auto' | 'one' | 'each' }; result: DatasetSummary[] };
+  /** A pasted snippet: JSON, JSON Lines, a table or plain text, by what it holds. */
+  'data.importText': { args: { text: string; name?: string }; result: DatasetSummary };
   'data.list': { args: Record<string, never>; result: DatasetSummary[] };
   'data.delete': { args: { datasetId: string }; result: null };
   'data.setMapping': { args: { datasetId: string; mapping: Mapping }; result: DatasetSummary };
@@ -275,6 +282,13 @@ export interface Requests {
   /** Keeps a row's switches in the dataset, so that training masks the row as data.inspect shows it. */
   'data.setTrainedTurns': { args: { datasetId: string; index: number; trainedTurns: Record<number, boolean> }; result: null };
   'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
+  /** Makes the finding's correction for all of its rows: recorded with the dataset, named in the record of changes, undoable. Gives all fixes in force. */
+  'data.applyFix': { args: { datasetId: string; kind: FindingKind; template: TemplateId; maxLength: number }; result: FixSummary[] };
+  /** Takes a fix back; without an id the last one. */
+  'data.undoFix': { args: { datasetId: string; fixId?: string }; result: FixSummary[] };
+  'data.fixes': { args: { datasetId: string }; result: FixSummary[] };
+  /** Rows whose prompt another dataset (a test file) has too: all counted, 1,000 listed. */
+  'data.overlap': { args: { datasetId: string; otherId: string }; result: { count: number; rows: number[]; otherRows: number[] } };
   /** Every row that was dropped, cut or changed, by line, as a file. With a template (and a loaded model) also what training drops and cuts. */
   'data.changes': {
     args: { datasetId: string; format: 'text' | 'json'; template?: TemplateId; maxLength?: number };

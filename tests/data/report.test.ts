@@ -41,7 +41,7 @@ describe('The report', () => {
     });
     const tokens = rows.reduce((sum, row) => sum + row.inputIds.length, 0);
     const labels = rows.reduce((sum, row) => sum + row.labels.filter((label) => label !== -100).length, 0);
-    expect(made).toMatchObject({ rows: 20, usableRows: 20, droppedRows: 0, cutRows: 0, tokens, labelledTokens: labels, findings: [], checksPassed: 14 });
+    expect(made).toMatchObject({ rows: 20, usableRows: 20, droppedRows: 0, cutRows: 0, tokens, labelledTokens: labels, findings: [], checksPassed: 25 });
     expect(made.longest).toBe(Math.max(...rows.map((row) => row.fullLength)));
     expect(made.histogram.counts.reduce((a, b) => a + b)).toBe(20);
     expect([...index.usable]).toEqual([...GOOD.keys()]);
@@ -88,7 +88,7 @@ describe('The report', () => {
     expect(finding(made, 'empty-answer')).toMatchObject({ rows: [20] });
     expect(finding(made, 'unfilled-placeholder')).toMatchObject({ rows: [21], detail: expect.stringContaining('"{{name}}", "{{ author }}"') });
     expect(finding(made, 'skipped-line')).toMatchObject({ count: 3, title: '3 lines could not be read' });
-    expect(made.checksPassed).toBe(11);
+    expect(made.checksPassed).toBe(22);
   });
 
   it('refuses rows with unknown roles by name', async () => {
@@ -142,13 +142,13 @@ describe('Detection', () => {
     [{ instruction: 'q', response: 'a' }, { shape: 'alpaca', instruction: 'instruction', output: 'response' }],
     [{ instruction: 'q', input: 'i', output: 'a', system: 's' }, { shape: 'alpaca', instruction: 'instruction', input: 'input', output: 'output', system: 'system' }],
     [{ prompt: 'q', completion: 'a' }, { shape: 'prompt-completion', instruction: 'prompt', output: 'completion' }],
-    [{ prompt: 'q', chosen: 'a', rejected: 'b' }, { shape: 'prompt-completion', instruction: 'prompt', output: 'chosen' }],
+    [{ prompt: 'q', chosen: 'a', rejected: 'b' }, { shape: 'prompt-completion', instruction: 'prompt', output: 'chosen', rejected: 'rejected' }],
     [{ messages: talk }, { shape: 'messages', messages: 'messages' }],
     [{ id: 1, dialog: talk }, { shape: 'messages', messages: 'dialog' }],
     [{ messages: JSON.stringify(talk) }, { shape: 'messages', messages: 'messages' }],
     [{ conversations: shareGpt }, { shape: 'sharegpt', messages: 'conversations' }],
     [{ conversations: talk, system: 's' }, { shape: 'messages', messages: 'conversations', system: 'system' }],
-    [{ prompt: 'q', chosen: talk, rejected: talk }, { shape: 'messages', messages: 'chosen' }],
+    [{ prompt: 'q', chosen: talk, rejected: talk }, { shape: 'messages', messages: 'chosen', rejected: 'rejected' }],
     [{ question: 'q', answer: 'a' }, { shape: 'table', instruction: 'question', output: 'answer' }],
     [{ input: 'q', output: 'a' }, { shape: 'table', instruction: 'input', output: 'output' }],
     [{ frage: 'q', antwort: 'a', n: 1 }, { shape: 'table', instruction: 'frage', output: 'antwort' }],

@@ -1,13 +1,24 @@
 /** Answers about datasets: bringing them in, looking at rows, what training makes of them. */
 import { openBuiltinData } from '../../hub/builtin.ts';
-import type { DataReport, DatasetSummary } from '../../data/types.ts';
+import { groupFiles, PASTED_NAME } from '../../data/importers/importFiles.ts';
+import type { DataReport, DatasetSummary, Mapping } from '../../data/types.ts';
 import type { Requests } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { SessionState } from './state.ts';
 
-export async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
-  return (await state.data()).datasets.import(blob, name, kind, context);
+export async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
+  return (await state.data()).datasets.import({ blob, name, kind }, context, mapping);
+}
+
+async function importFiles(state: SessionState, { files, join }: Requests['data.importFiles']['args'], context: RequestContext): Promise<DatasetSummary[]> {
+  const { datasets } = await state.data();
+  const made: DatasetSummary[] = [];
+  for (const { name, files: group } of groupFiles(files, join)) {
+    const parts = group.map((file) => ({ name: file.name, blob: file }));
+    made.push(await datasets.import({ name, blob: group[0]!, kind: 'file', files: parts }, context));
+  }
+  return made;
 }
 
 /** The built-in rows, imported once and then found again. */
@@ -16,7 +27,7 @@ export async function importBuiltinData(state: SessionState, context: RequestCon
   const stored = (await datasets.store.list()).find((d) => d.source === 'builtin');
   if (stored) return stored;
   const source = await openBuiltinData(state.environment.loadBuiltin);
-  return datasets.import(new Blob([await source.read(0, source.size)]), 'Built-in questions.jsonl', 'builtin', context);
+  return datasets.import({ blob: new Blob([await source.read(0, source.size)]), name: 'Built-in questions.jsonl', kind: 'builtin' }, context);
 }
 
 export async function report(state: SessionState, { datasetId, template, maxLength }: Requests['data.report']['args'], context: RequestContext): Promise<DataReport> {
@@ -24,7 +35,9 @@ export async function report(state: SessionState, { datasetId, template, maxLeng
 }
 
 export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
-  'data.import': ({ source }, context) => (source.kind === 'file' ? importBlob(state, source.file, source.file.name, 'file', context) : importBuiltinData(state, context)),
+  'data.import': ({ source, mapping }, context) => (source.kind === 'file' ? importBlob(state, source.file, source.file.name, 'file', context, mapping) : importBuiltinData(state, context)),
+  'data.importFiles': (args, context) => importFiles(state, args, context),
+  'data.importText': ({ text, name = PASTED_NAME }, context) => importBlob(state, new Blob([text]), name, 'file', context),
   'data.list': async () => (await state.data()).datasets.store.list(),
   'data.delete': async ({ datasetId }) => {
     const { datasets, runs } = await state.data();
@@ -38,6 +51,10 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.inspect': async (args) => (await state.data()).datasets.inspect(state.needModel(), args),
   'data.setTrainedTurns': async ({ datasetId, index, trainedTurns }) => (await (await state.data()).datasets.setTrainedTurns(datasetId, index, trainedTurns), null),
   'data.report': (args, context) => report(state, args, context),
+  'data.applyFix': async (args, context) => (await state.data()).datasets.applyFix(state.needModel(), args, context),
+  'data.undoFix': async ({ datasetId, fixId }) => (await state.data()).datasets.undoFix(datasetId, fixId),
+  'data.fixes': async ({ datasetId }) => (await state.data()).datasets.fixes(datasetId),
+  'data.overlap': async ({ datasetId, otherId }, context) => (await state.data()).datasets.overlap(datasetId, otherId, context),
   'data.changes': async ({ datasetId, format, template, maxLength }, context) => {
     const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null };
     return (await state.data()).datasets.changes(datasetId, format, training, context);

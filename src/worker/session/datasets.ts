@@ -6,15 +6,18 @@ import { EtudeError } from '../../config/errors.ts';
 import { countSteps } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
 import { changesFile } from '../../data/changes.ts';
+import { changesOfFixes, FixedRows } from '../../data/fixes.ts';
+import { FIXES } from '../../data/findings.ts';
 import { displayRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
-import { importDataset } from '../../data/importers/importDataset.ts';
+import { importDataset, type ImportSource } from '../../data/importers/importDataset.ts';
 import { batchesInOrder, DataLoader, type DataCursor } from '../../data/loader.ts';
 import { toMessages } from '../../data/messages.ts';
-import { buildReport, type RowIndex } from '../../data/report.ts';
+import { overlap } from '../../data/overlap.ts';
+import { buildReport, type BuiltReport } from '../../data/report.ts';
 import { splitByPrompt, type Split } from '../../data/split.ts';
 import { DatasetStore } from '../../data/store.ts';
 import type { EtudeDatabase } from '../../data/db.ts';
-import type { DataReport, DatasetSummary, DisplayRow, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
+import type { DatasetSummary, DisplayRow, FixSummary, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
 import type { TrainingFeed } from '../../train/trainer.ts';
 import type { Requests } from '../protocol.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
@@ -35,7 +38,7 @@ export interface RunFeed {
 export class Datasets {
   readonly store: DatasetStore;
   readonly #environment: SessionEnvironment;
-  #report: { key: string; model: LoadedModel; value: Promise<{ report: DataReport; index: RowIndex }>; signal: AbortSignal | undefined } | null = null;
+  #report: { key: string; model: LoadedModel; value: Promise<BuiltReport>; signal: AbortSignal | undefined } | null = null;
   /** Changes whenever something a report depends on does. */
   #version = 0;
 
@@ -44,10 +47,11 @@ export class Datasets {
     this.#environment = environment;
   }
 
-  async import(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext): Promise<DatasetSummary> {
+  async import(source: ImportSource, context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
     await this.store.removeHalfWritten();
     const { storage } = this.#environment;
-    return importDataset({ name, blob, kind }, this.store, {
+    return importDataset(source, this.store, {
+      ...(mapping ? { mapping } : {}),
       signal: context.signal,
       onProgress: (p) => context.progress(`${p.rows.toLocaleString('en')} rows`, p.bytes, p.totalBytes, 'bytes'),
       ...(storage ? { estimate: () => storage.estimate() } : {}),
@@ -93,13 +97,13 @@ export class Datasets {
 
   async inspect(model: LoadedModel, args: Requests['data.inspect']['args']): Promise<InspectedRow> {
     const { mapping } = await this.get(args.datasetId);
-    const [row] = await this.store.rowsAt(args.datasetId, [args.index]);
+    const [row] = await (await this.#fixed(args.datasetId)).rowsAt(args.datasetId, [args.index]);
     const turns = args.trainedTurns ?? (await this.store.trainedTurns(args.datasetId)).get(args.index);
     return inspectStoredRow(row!, mapping, model.encoder(args.template, args.maxLength), model.tokenizer, turns);
   }
 
   /** The report and the row index of it; made once for the same rows, mapping, switches, template and length. */
-  async report(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext): Promise<{ report: DataReport; index: RowIndex }> {
+  async report(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext): Promise<BuiltReport> {
     const key = [id, template, maxLength, this.#version].join('\n');
     if (this.#report?.key !== key || this.#report.model !== model) {
       const value = this.#buildReport(model, id, template, maxLength, context);
@@ -118,8 +122,11 @@ export class Datasets {
 
   async #buildReport(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext) {
     const dataset = await this.get(id);
+    const fixed = await this.#fixed(id);
     return buildReport({
-      rows: this.store.rows(id),
+      rows: fixed.rows(),
+      read: (rows) => fixed.rowsAt(id, rows),
+      leftOut: fixed.leftOut,
       dataset,
       encoder: model.encoder(template, maxLength),
       tokenizer: model.tokenizer,
@@ -128,12 +135,58 @@ export class Datasets {
     });
   }
 
+  /** The dataset as its fixes leave it. */
+  async #fixed(id: string): Promise<FixedRows> {
+    return new FixedRows(this.store, id, await this.store.fixes(id));
+  }
+
+  async fixes(id: string): Promise<FixSummary[]> {
+    return (await this.store.fixes(id)).map(({ id, kind, action, title, appliedAt, rows }) => ({ id, kind, action, title, appliedAt, rows: rows.length }));
+  }
+
+  /** Corrects every row of a finding; what was corrected before stays so. */
+  async applyFix(model: LoadedModel, { datasetId, kind, template, maxLength }: Requests['data.applyFix']['args'], context: RequestContext): Promise<FixSummary[]> {
+    const fix = FIXES[kind];
+    const rows = (await this.report(model, datasetId, template, maxLength, context)).rowsOf(kind);
+    if (!fix || rows.length === 0) {
+      throw new EtudeError({
+        code: 'data.noFix', what: fix ? 'No row has this finding any more.' : 'This finding has no correction that is safe for every row.',
+        nextStep: 'Look at its rows one by one.',
+      });
+    }
+    const lines = Int32Array.from(await this.store.rowsAt(datasetId, rows), (row) => row.line);
+    const fixes = await this.store.fixes(datasetId);
+    this.#version++;
+    await this.store.setFixes(datasetId, [...fixes, { id: crypto.randomUUID(), kind, ...fix, appliedAt: Date.now(), rows, lines }]);
+    return this.fixes(datasetId);
+  }
+
+  /** Takes one fix back, whichever of them; without an id the last. */
+  async undoFix(id: string, fixId?: string): Promise<FixSummary[]> {
+    const fixes = await this.store.fixes(id);
+    const last = fixId ?? fixes.at(-1)?.id;
+    this.#version++;
+    await this.store.setFixes(id, fixes.filter((fix) => fix.id !== last));
+    return this.fixes(id);
+  }
+
+  /** Rows of one dataset that another asks too. */
+  async overlap(id: string, otherId: string, context: RequestContext): Promise<Requests['data.overlap']['result']> {
+    const side = async (of: string) => {
+      const { rows: count, mapping } = await this.get(of);
+      return { rows: (await this.#fixed(of)).rows(), count, mapping };
+    };
+    const { rows, otherRows } = await overlap(await side(id), await side(otherId), context.signal);
+    return { count: rows.length, rows: [...rows.subarray(0, 1000)], otherRows: [...otherRows.subarray(0, 1000)] };
+  }
+
   /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer. */
   async changes(id: string, format: 'text' | 'json', training: { model: LoadedModel; template: TemplateId; maxLength: number | null } | null, context: RequestContext): Promise<Requests['data.changes']['result']> {
     const dataset = await this.get(id);
+    const fixes = await this.store.fixes(id);
     return changesFile({
-      dataset, notes: this.store.notes(id), signal: context.signal,
-      ...(training ? { training: { rows: this.store.rows(id), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id) } } : {}),
+      dataset, notes: this.store.notes(id), signal: context.signal, fixes: changesOfFixes(fixes),
+      ...(training ? { training: { rows: (await this.#fixed(id)).rows(), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id) } } : {}),
     }, format);
   }
 
@@ -156,7 +209,7 @@ export class Datasets {
     const split = options.heldOut
       ? { heldOut: options.heldOut, train: without(index.usable, options.heldOut) }
       : splitByPrompt(index.usable, index.promptHashes, training.validationSplit, training.seed);
-    const source = storedRowSource(this.store, id, mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
+    const source = storedRowSource(await this.#fixed(id), id, mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
     const B = training.perDeviceTrainBatchSize;
     const loader = new DataLoader(source, {
       rows: split.train, lengths: index.lengths, batchSize: B, gradientAccumulationSteps: training.gradientAccumulationSteps,
@@ -190,7 +243,7 @@ export class Datasets {
   async prompts(model: LoadedModel, id: string, rows: ArrayLike<number>, template: TemplateId): Promise<{ index: number; messages: Message[]; prompt: string; reference: string }[]> {
     const { mapping } = await this.get(id);
     const encoder = model.encoder(template, null);
-    return (await this.store.rowsAt(id, rows)).flatMap((row) => {
+    return (await (await this.#fixed(id)).rowsAt(id, rows)).flatMap((row) => {
       const found = messagesOf(row, mapping, encoder);
       const last = found.ok ? found.messages.findLastIndex((m) => m.role === 'assistant') : -1;
       if (!found.ok || last < 1) return [];
