@@ -31,7 +31,7 @@ export interface FakeOptions {
 
 const DEVICE: DeviceInfo = {
   vendor: 'apple', architecture: 'metal-3', description: 'Apple GPU', software: false, f16: true, subgroups: true,
-  maxBufferSize: 4e9, maxBindingSize: 4e9, gflops: null,
+  maxBufferSize: 4e9, memoryBudget: 4e9, maxBindingSize: 4e9, gflops: null,
 };
 
 const MODEL: ModelSummary = {

@@ -12,7 +12,7 @@ const SCENES: Record<string, FakeOptions> = {
   slow: { stepMs: 250, totalSteps: 180 },
   long: { stepMs: 0, totalSteps: 5000 },
   million: { rows: 1_000_000 },
-  software: { device: { software: true, description: 'Google SwiftShader', vendor: 'google', architecture: 'swiftshader', f16: false, maxBufferSize: 268_435_456 } },
+  software: { device: { software: true, description: 'Google SwiftShader', vendor: 'google', architecture: 'swiftshader', f16: false, maxBufferSize: 268_435_456, memoryBudget: 536_870_912 } },
   nogpu: { device: { code: 'device.noWebGpu', what: 'This browser does not offer WebGPU, so nothing can be trained here.', expected: 'Chrome or Edge 121 or newer, Safari 26 or newer, or Firefox 141 or newer on Windows, over https or localhost.', likelyCause: 'An older browser, or hardware acceleration switched off in its settings.', nextStep: 'Open this page in a current Chrome.' } },
   badfile: { fail: { 'data.import': { code: 'data.notJson', what: 'Line 1 of notes.txt is not JSON.', expected: 'JSON, JSONL or CSV with a row for each example.', likelyCause: 'The file is plain text.', nextStep: 'Choose another file' } } },
   runs: {

@@ -41,7 +41,7 @@ function ModelFacts({ model }: { model: ModelSummary }) {
 const SHOWN = ['HuggingFaceTB/SmolLM2-135M-Instruct', 'Qwen/Qwen3-0.6B'];
 
 function HubChoice({ repo }: { repo: string }) {
-  const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
+  const limit = useDevice((s) => s.info?.memoryBudget ?? null);
   const cached = useHub((s) => cachedOf(s, repo));
   const known = CURATED_MODELS.find((model) => model.repo === repo);
   const about = known

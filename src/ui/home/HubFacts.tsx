@@ -13,7 +13,7 @@ const needsToken = (code: string): boolean => ['hub.gated', 'hub.noAccess', 'hub
 
 export function HubFacts({ repo, onToken }: { repo: string; onToken: () => void }) {
   const { inspecting, inspection, inspectError } = useHub();
-  const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
+  const limit = useDevice((s) => s.info?.memoryBudget ?? null);
   const again = () => void inspectHub(repo);
   if (inspecting?.repo === repo) return <p className={`caption ${classes.more}`} role="status">Asking the hub about {repo}</p>;
   if (inspectError) return <div className={classes.block}><ErrorPanel error={inspectError} action={{ label: 'Ask again', onClick: again }} /></div>;

@@ -50,7 +50,7 @@ function Found() {
 
 function Known() {
   const cached = useHub((s) => s.cached);
-  const limit = useDevice((s) => s.info?.maxBufferSize ?? null);
+  const limit = useDevice((s) => s.info?.memoryBudget ?? null);
   return (
     <ul className={classes.list} data-testid="known-models" aria-label="Models people know">
       {CURATED_MODELS.map((model) => {

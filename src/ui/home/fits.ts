@@ -12,9 +12,9 @@ export type Fit = { word: 'fits' | 'fits in 4-bit' | 'may not fit'; why: string 
 export function fitOf(weights: number, training: number | null, limit: number | null): Fit | null {
   if (limit === null) return null;
   const needed = training ?? weights * BESIDE_WEIGHTS;
-  const said = `${training === null ? 'About ' : ''}${formatBytes(needed)} to train on short rows; this device tells of ${formatBytes(limit)}.`;
+  const said = `${training === null ? 'About ' : ''}${formatBytes(needed)} to train on short rows; ${formatBytes(limit)} are taken to be there.`;
   if (needed <= limit) return { word: 'fits', why: said };
   const quantised = needed - weights * (1 - FOUR_BIT_SHARE);
   if (quantised <= limit) return { word: 'fits in 4-bit', why: `${said} In 4-bit about ${formatBytes(quantised)}.` };
-  return { word: 'may not fit', why: `${said} Browsers tell the largest buffer only, so it may work all the same.` };
+  return { word: 'may not fit', why: `${said} Browsers do not tell how much there is, so it may work all the same.` };
 }

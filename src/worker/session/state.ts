@@ -77,7 +77,7 @@ export class SessionState {
     // Not while a run uses the device: both would be wrong.
     if (measure && this.gflops === null && !this.#busy) this.gflops = await measureGflops(engine);
     const { vendor, architecture, description, software, f16, subgroups } = engine.info;
-    return { vendor, architecture, description, software, f16, subgroups, maxBufferSize: engine.limits.maxBufferSize, maxBindingSize: engine.maxBinding, gflops: this.gflops };
+    return { vendor, architecture, description, software, f16, subgroups, maxBufferSize: engine.limits.maxBufferSize, memoryBudget: this.memory.budget(engine.limits.maxBufferSize).bytes, maxBindingSize: engine.maxBinding, gflops: this.gflops };
   }
 
   data(): Promise<{ db: EtudeDatabase; datasets: Datasets; runs: Runs }> {
