@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embedding } from '../../src/engine/kernels/embedding.ts';
 import { gatherRows, kvAppend, NO_SLOT, scatterRows } from '../../src/engine/kernels/rows.ts';
+import { storedBytes } from '../../src/engine/tensor.ts';
 import * as twin from '../reference/rows.ts';
 import { normal, openKit, storable, uniform, type Kit } from './run.ts';
 
@@ -58,6 +59,24 @@ describe('moving rows', () => {
 });
 
 describe('embedding', () => {
+  it.each(['int8', 'nf4'] as const)('looks up %s rows as they are dequantised, whole and in parts that begin at whole blocks', async (dtype) => {
+    const kit = await openKit();
+    for (const cols of [7, 12]) {
+      const table = storable(normal(200 * cols, 3), dtype);
+      const ids = Uint32Array.from([0, 199, 199, 64, 63, 130, 8]);
+      for (const maxBinding of [undefined, 1024]) {
+        const w = kit.weight('table', dtype, 200, cols, table, maxBinding);
+        expect(w.parts.length > 1).toBe(maxBinding !== undefined && storedBytes(dtype, 200 * cols) > maxBinding);
+        const out = kit.empty('out', 8 * cols, 5);
+        await kit.run(embedding(kit.engine, { label: 'test', ids: kit.tensor('ids', ids), w, out }), { tokens: ids.length });
+        const got = await kit.read(out);
+        expect(got.subarray(0, ids.length * cols)).toEqual(exactly(twin.gatherRows(table, cols, ids)));
+        expect(got.subarray(ids.length * cols).every((v) => v === 5)).toBe(true);
+      }
+    }
+    kit.close();
+  });
+
   it.each(['f32', 'bf16', 'f16'] as const)('looks up %s rows of odd length exactly, whole and in parts, as they are and times a scale', async (dtype) => {
     for (const cols of [7, 12]) {
       for (const maxBinding of [undefined, 256]) {
