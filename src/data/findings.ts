@@ -57,6 +57,7 @@ const CHECKS: Record<FindingKind, Describe> = {
     `They are dropped. The first: ${reason}.${maxLength === null ? '' : ` A larger maximum length than ${number(maxLength)} may keep rows that were cut.`}`),
   'unknown-role': refused((count) => `${rowsOf(count)} with a role no template here can write`, (reason) => `They are dropped. The first: ${reason}.`),
   'missing-field': refused((count) => `${rowsOf(count)} without the mapped fields`, (reason) => `They are dropped. The first: ${reason}. Correct the mapping if it is wrong.`),
+  'token-beyond-model': refused((count) => `${rowsOf(count)} with a token this model has no weights for`, (reason) => `They are dropped. The first: ${reason}.`),
   'unproven-mask': refused((count) => `${rowsOf(count)} whose trained part cannot be proven`, (reason) => `They are dropped. The first: ${reason}. ChatML or Alpaca may take them.`),
   'skipped-line': ({ skipped }) => skipped === 0 ? null : {
     severity: 'warning', count: skipped, title: `${skipped === 1 ? '1 line' : `${number(skipped)} lines`} could not be read`,

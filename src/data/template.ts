@@ -2,6 +2,7 @@
  * Owns the way from messages to token ids and loss mask, made in one pass: the text is encoded once, and a token is
  * trained where it overlaps a trained stretch of the text. Refuses to know where rows come from and how they are batched.
  */
+import { EtudeError } from '../config/errors.ts';
 import type { EncodedRow, FindingKind, InspectedRow, InspectedToken, Message, TemplateId } from './types.ts';
 import { fixedTemplate } from './templates/fixed.ts';
 import { ModelTemplate } from './templates/model.ts';
@@ -55,9 +56,12 @@ export class RowEncoder {
   readonly templateId: TemplateId;
   readonly maxLength: number | null;
   readonly #tokenizer: Tokenizer;
+  readonly #vocabSize: number;
 
-  constructor(tokenizer: Tokenizer, templateId: TemplateId, maxLength: number | null) {
+  /** @param vocabSize rows of the model's embedding: some tokenizers know tokens beyond it */
+  constructor(tokenizer: Tokenizer, templateId: TemplateId, maxLength: number | null, vocabSize = Infinity) {
     this.#tokenizer = tokenizer;
+    this.#vocabSize = vocabSize;
     this.templateId = templateId;
     this.maxLength = maxLength;
     this.template = conversationTemplate(templateId, tokenizer);
@@ -67,7 +71,9 @@ export class RowEncoder {
     const [only] = messages;
     if (messages.length === 0) return { ok: false, kind: 'unproven-mask', reason: 'the row holds no turns' };
     try {
-      return this.#encode(only?.plain ? this.#plain(only) : this.template.render(messages, tools), index);
+      const encoded = this.#encode(only?.plain ? this.#plain(only) : this.template.render(messages, tools), index);
+      const unknown = this.#beyondModel(encoded.tokens.ids);
+      return unknown === null ? encoded : { ok: false, kind: 'token-beyond-model', reason: unknown };
     } catch (error) {
       if (error instanceof MaskRefusal) return { ok: false, kind: 'unproven-mask', reason: error.message };
       if (error instanceof OffsetsError) return { ok: false, kind: 'unproven-mask', reason: `the tokens cannot be traced back to the text: ${error.message}` };
@@ -78,7 +84,21 @@ export class RowEncoder {
   /** The conversation up to where the next answer begins, ready to generate from. */
   prompt(messages: readonly Message[], tools?: readonly unknown[]): Prompt {
     const text = this.template.renderPrompt(messages, tools);
-    return { text, ids: this.#tokenizer.encode(text), stopIds: this.stopIds };
+    const ids = this.#tokenizer.encode(text);
+    const unknown = this.#beyondModel(ids);
+    if (unknown !== null) {
+      throw new EtudeError({
+        code: 'prompt.tokenBeyondModel', what: `This text cannot be asked: ${unknown}.`, expected: 'Tokens that the model has weights for.',
+        likelyCause: 'The tokenizer also serves a model that sees images or sound.', nextStep: 'Take that token out of the text.',
+      });
+    }
+    return { text, ids, stopIds: this.stopIds };
+  }
+
+  /** The first token without a row in the embedding, in words. */
+  #beyondModel(ids: readonly number[]): string | null {
+    const id = ids.find((i) => i >= this.#vocabSize);
+    return id === undefined ? null : `token ${id.toLocaleString('en')} ("${this.#tokenizer.tokenText(id)}") is beyond the ${this.#vocabSize.toLocaleString('en')} tokens this model has weights for`;
   }
 
   get stopIds(): number[] {

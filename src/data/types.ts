@@ -160,7 +160,7 @@ export interface InspectedRow {
 }
 
 export type FindingKind =
-  | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
+  | 'token-beyond-model' | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
   | 'near-duplicate' | 'short-answer' | 'long-answer' | 'echo' | 'refusal' | 'mojibake' | 'language-mix' | 'pii' | 'prompt-not-prefix'
   | 'broken-alternation' | 'edge-space' | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
 

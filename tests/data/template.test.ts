@@ -176,6 +176,23 @@ describe('The inspector', () => {
   });
 });
 
+describe('Tokens the tokenizer knows and the model has no weights for', () => {
+  const highest = Math.max(...tokenizer.encode('<|im_end|>'));
+
+  it('cost a row its place, by name, and a prompt its answer', () => {
+    const encoder = new RowEncoder(tokenizer, 'chatml', null, highest);
+    expect(encoder.encode([user('a'), assistant('b')])).toMatchObject({
+      ok: false, kind: 'token-beyond-model', reason: expect.stringMatching(/^token [\d,]+ \(".*"\) is beyond the [\d,]+ tokens this model has weights for$/),
+    });
+    expect(() => encoder.prompt([user('a')])).toThrow('cannot be asked');
+  });
+
+  it('are no trouble up to the last', () => {
+    const vocabSize = Math.max(...['<|im_start|>', '<|im_end|>'].flatMap((text) => tokenizer.encode(text)), ...tokenizer.encode('user assistant\nab')) + 1;
+    expect(new RowEncoder(tokenizer, 'chatml', null, vocabSize).encode([user('a'), assistant('b')]).ok).toBe(true);
+  });
+});
+
 describe('Templates a tokenizer can write', () => {
   it('are those whose marks are single tokens', () => {
     expect(knownTemplates(tokenizer)).toEqual(['model', 'chatml', 'alpaca']);

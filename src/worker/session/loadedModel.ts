@@ -71,7 +71,7 @@ export class LoadedModel {
   }
 
   encoder(template: TemplateId, maxLength: number | null): RowEncoder {
-    return new RowEncoder(this.tokenizer, template, maxLength);
+    return new RowEncoder(this.tokenizer, template, maxLength, this.config.vocabSize);
   }
 
   /** The generator of the base (null) or of an adapter; made on first use, shared afterwards. */
