@@ -180,6 +180,12 @@ describe('a full GPU', () => {
     expect(broken).toMatchObject({ step: 3, resumable: true });
     t.onEvent = () => {};
     fragile.room = Infinity;
+    // Only on the weights that it began on.
+    await t.call('model.load', { source: smallFolder(), quantization: 'int8' });
+    const other = await refusal(t.call('train.resume', { runId: broken.id }));
+    expect([other.code, other.message]).toEqual(['run.otherQuantization', `${broken.name} was trained on small as stored; it is loaded in 8 bits.`]);
+    expect((await t.call('runs.open', { runId: broken.id })).id).toBe(broken.id);
+    await t.call('model.load', { source: smallFolder() });
     const resumed = await t.call('train.resume', { runId: broken.id });
     expect([resumed.status, resumed.finalLoss]).toEqual(['finished', whole.finalLoss]);
   });
