@@ -4,7 +4,7 @@
  * token, where full training takes 6.
  */
 import { loraConfigSchema, TARGET_MODULES, trainingConfigSchema } from '../../config/recipe.ts';
-import { openEngine } from '../../engine/device.ts';
+import { openEngine, type Engine } from '../../engine/device.ts';
 import { ReadbackRing } from '../../engine/readbackRing.ts';
 import { flattenBatch } from '../../model/batchInputs.ts';
 import { allTargets, LoraAdapter } from '../../model/lora.ts';
@@ -35,6 +35,8 @@ export interface HarnessOptions {
   gpu: GPU;
   /** Called with what is computed, once. */
   info?: (line: string) => void;
+  /** Called with the engine that is made on `gpu`. */
+  onEngine?: (engine: Engine) => void;
 }
 
 export interface Harness {
@@ -53,9 +55,10 @@ export interface Harness {
 const LEARNING_RATE = 1e-4;
 const RANK = 16;
 
-export async function create({ shape, tokens, gpu, info }: HarnessOptions): Promise<Harness> {
+export async function create({ shape, tokens, gpu, info, onEngine }: HarnessOptions): Promise<Harness> {
   const { L, d, H, ff, V, B, T } = shape;
   const engine = await openEngine(gpu);
+  onEngine?.(engine);
   const config = parseModelConfig({
     architectures: ['LlamaForCausalLM'], hidden_size: d, num_hidden_layers: L, num_attention_heads: H, num_key_value_heads: shape.Hkv ?? H,
     intermediate_size: ff, vocab_size: V, tie_word_embeddings: true, max_position_embeddings: T,
