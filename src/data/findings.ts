@@ -98,7 +98,7 @@ const CHECKS: Record<FindingKind, Describe> = {
   'long-answer': counted((count) => `${rowsOf(count)} with a very long answer`, (_, { content: { lengths } }) =>
     `19 of 20 answers here have at most ${number(lengths.p95)} characters. These weigh as much as many others together.`),
   echo: counted((count) => `${rowsOf(count)} whose answer repeats the prompt`, () => 'They teach the model to say the question again.'),
-  refusal: counted((count) => `${rowsOf(count)} that refuse or speak as an AI model`, (tally) =>
+  refusal: counted((count) => `${rowsOf(count)} with a refusal or the words of an AI model`, (tally) =>
     `Found by English phrases such as ${tally.commonest('refusal').slice(0, 3).map(quote).join(', ')}. Keep them only if the model is to say that.`),
   mojibake: counted((count) => `${rowsOf(count)} with text in a wrong encoding`, (tally) =>
     `Such as ${tally.commonest('mojibake').slice(0, 2).map(quote).join(', ')}. Export the data again as UTF-8.`),

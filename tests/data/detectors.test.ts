@@ -132,6 +132,18 @@ describe('Lengths of answers', () => {
   });
 });
 
+describe('Rows made to keep a detector busy', () => {
+  it.each(['x', '1', '1 ', '-', '@', 'a@', 'a.', '\u00e3\u0080', '{{', '+1 ', 'as an ai ', '\u4e00', 'I am sorry '])('of a megabyte of %j take no longer than a megabyte does', (unit) => {
+    const row = ask(unit.repeat(1e6 / unit.length), unit.repeat(1e6 / unit.length));
+    const begun = performance.now();
+    for (const { look } of [refusals, echo, mojibake, pii, alternation, edgeSpace]) look(row);
+    languageOf(row[1]!.content);
+    new NearDuplicates(1).add(0, row);
+    // Quadratic work would be hours.
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  });
+});
+
 describe('Near duplicates', () => {
   const find = async (rows: Message[][], copies = new Int32Array()) => {
     const near = new NearDuplicates(rows.length);

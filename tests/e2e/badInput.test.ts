@@ -45,7 +45,7 @@ const BAD_DATA: { title: string; file: DroppedFile; code: string; says: RegExp }
   { title: 'JSON of no known shape', file: { name: 'boxes.json', text: '[{"height": 3, "width": 4}, {"height": 5, "width": 6}]' }, code: 'data.unknownShape', says: /height, width/ },
   { title: 'an empty file', file: { name: 'empty.jsonl', text: '' }, code: 'data.emptyFile', says: /^empty\.jsonl .*0 bytes/ },
   { title: 'a file with unusable rows only', file: { name: 'half.jsonl', text: toJsonl(Array.from({ length: 3 }, () => ({ messages: [{ role: 'wizard', content: 'Abracadabra' }] }))) }, code: 'data.noUsableRows', says: /0 of 3/ },
-  { title: 'a packed file', file: { name: 'rows.parquet', bytes: new TextEncoder().encode('PAR1 and the rest') }, code: 'data.binary', says: /Parquet/ },
+  { title: 'a packed file', file: { name: 'rows.parquet', bytes: new TextEncoder().encode('PAR1 and the rest') }, code: 'data.parquet', says: /Parquet/ },
 ];
 
 for (const { title, file, code, says } of BAD_DATA) {

@@ -11,6 +11,8 @@ const HASHES_PER_BAND = 4;
 const HASHES = BANDS * HASHES_PER_BAND;
 const SHARED_SHINGLES = 0.75;
 const SHARED_ANSWER = 0.5;
+/** A message is compared as far as this; a book on one line must not fill the memory. */
+const MOST_CHARS = 200_000;
 /** Pairs that are compared; a set with more candidates is told so. */
 const MAX_PAIRS = 400_000;
 /** A band hash and a row number share one double: 32 + 21 bits. */
@@ -49,7 +51,7 @@ export class NearDuplicates {
 
   add(row: number, messages: readonly Message[]): void {
     if (row >= this.#seen.length) return;
-    const words = messages.flatMap((message) => wordsOf(message.content));
+    const words = messages.flatMap((message) => wordsOf(message.content.slice(0, MOST_CHARS)));
     if (words.length < 3) return;
     const mins = this.#mins.fill(0xffff_ffff);
     let [a, b] = [hashWord(words[0]!), hashWord(words[1]!)];
@@ -150,11 +152,11 @@ class Words {
 }
 
 function compared(messages: readonly Message[]): RowWords {
-  const words = messages.flatMap((message) => wordsOf(message.content));
+  const words = messages.flatMap((message) => wordsOf(message.content.slice(0, MOST_CHARS)));
   const shingles = new Set<string>();
   for (let i = 0; i + 2 < words.length; i++) shingles.add(`${words[i]} ${words[i + 1]} ${words[i + 2]}`);
-  const numbers = messages.flatMap((message) => message.content.match(/\d+(?:[.,]\d+)*/g) ?? []).sort().join(' ');
-  const answer = new Set(messages.filter((message) => message.role === 'assistant').flatMap((message) => wordsOf(message.content)));
+  const numbers = messages.flatMap((message) => message.content.slice(0, MOST_CHARS).match(/\d+(?:[.,]\d+)*/g) ?? []).sort().join(' ');
+  const answer = new Set(messages.filter((message) => message.role === 'assistant').flatMap((message) => wordsOf(message.content.slice(0, MOST_CHARS))));
   return { shingles, answer, numbers };
 }
 

@@ -4,7 +4,8 @@
  */
 import type { RowLook } from './rowLook.ts';
 
-const EMAIL = /[A-Za-z0-9][A-Za-z0-9._%+-]*@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})\b/g;
+/** Lengths are bounded as addresses are: a megabyte of one letter must not take minutes. */
+const EMAIL = /(?<![\w.%+-])[A-Za-z0-9][\w.%+-]{0,63}@((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})\b/g;
 const EXAMPLE_HOST = /(?:^|\.)(?:example|test|invalid|domain|email|mail|company|website|yourcompany|mycompany|abc|xyz)\.|\.(?:example|test|invalid|local)$/i;
 /** International, or North American with its usual marks; 555 is the number of films. */
 const PHONE = /(?<![\w.+-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,4}\d{2,4}|\(\d{3}\) ?\d{3}[-. ]\d{4}|\d{3}[-.]\d{3}[-.]\d{4})(?![\w-])/g;

@@ -1,0 +1,77 @@
+/** The data requests of a session, with a tokenizer and no GPU: several files, fixes, overlap, record of changes. */
+import 'fake-indexeddb/auto';
+import { describe, expect, it } from 'vitest';
+
+import { decodeShare, encodeShare } from '../../src/config/shareUrl.ts';
+import { readRecipe } from '../../src/config/readRecipe.ts';
+import { defaultRecipe } from '../../src/config/recipe.ts';
+import { RowEncoder } from '../../src/data/template.ts';
+import type { TemplateId } from '../../src/data/types.ts';
+import { dataHandlers } from '../../src/worker/session/dataHandlers.ts';
+import { Datasets } from '../../src/worker/session/datasets.ts';
+import type { RequestContext, SessionEnvironment } from '../../src/worker/session/environment.ts';
+import type { SessionState } from '../../src/worker/session/state.ts';
+import { openDatabase } from '../../src/data/db.ts';
+import { byteLevel } from './helpers.ts';
+
+const tokenizer = byteLevel();
+const context: RequestContext = { signal: new AbortController().signal, progress: () => undefined };
+let counter = 0;
+/** What the data handlers use of a session: its datasets, and a model that is only a tokenizer. */
+async function session() {
+  const datasets = new Datasets(await openDatabase(`data-session-${counter++}`), {} as SessionEnvironment);
+  const model = { tokenizer, encoder: (template: TemplateId, maxLength: number | null) => new RowEncoder(tokenizer, template, maxLength) };
+  return dataHandlers({ data: async () => ({ datasets }), needModel: () => model, environment: {} } as unknown as SessionState);
+}
+const line = (instruction: string, output: string): string => `${JSON.stringify({ instruction, output })}\n`;
+const file = (name: string, content: string): File => new File([content], name);
+const REPORT = { template: 'chatml' as const, maxLength: 128 };
+
+describe('The data requests', () => {
+  it('make one dataset of shards and one each of other files', async () => {
+    const handlers = await session();
+    const made = await handlers['data.importFiles']({ files: [file('train.jsonl', line('a', 'b')), file('part-2.jsonl', line('e', 'f')), file('part-1.jsonl', line('c', 'd'))] }, context);
+    expect(made.map(({ name, rows, files }) => [name, rows, files?.map((part) => part.name)])).toEqual([['train.jsonl', 1, undefined], ['part-*.jsonl (2 files)', 2, ['part-1.jsonl', 'part-2.jsonl']]]);
+    expect(await handlers['data.importText']({ text: `${line('q', 'a')}${line('r', 'b')}` }, context)).toMatchObject({ rows: 2, mapping: { shape: 'alpaca' } });
+  });
+
+  it('apply a fix, name it in the record of changes, undo it, and refuse one that is not safe', async () => {
+    const handlers = await session();
+    const [dataset] = await handlers['data.importFiles']({ files: [file('rows.jsonl', `${line('a', 'one')}nope\n${line('a', 'one')}${line('b', ' two')}`)] }, context);
+    const datasetId = dataset!.id;
+    const before = await handlers['data.report']({ datasetId, ...REPORT }, context);
+    expect(before.findings.find(({ kind }) => kind === 'duplicate')?.fix).toEqual({ action: 'drop', title: 'Exact copies: the first of each is kept' });
+    await handlers['data.applyFix']({ datasetId, kind: 'duplicate', ...REPORT }, context);
+    expect(await handlers['data.applyFix']({ datasetId, kind: 'edge-space', ...REPORT }, context)).toMatchObject([{ kind: 'duplicate', rows: 1 }, { kind: 'edge-space', rows: 1 }]);
+    expect(await handlers['data.report']({ datasetId, ...REPORT }, context)).toMatchObject({ usableRows: 2, leftOutRows: 1, findings: [{ kind: 'skipped-line' }] });
+    const { blob, entries } = await handlers['data.changes']({ datasetId, format: 'text', ...REPORT }, context);
+    const text = await blob.text();
+    expect(entries).toBe(3);
+    expect(text).toContain('line 2: dropped by the import');
+    expect(text).toContain('line 3 (row 2): dropped by a fix: Exact copies: the first of each is kept');
+    expect(text).toContain('line 4 (row 3): changed by a fix: White space is taken off the ends of texts');
+    await expect(handlers['data.applyFix']({ datasetId, kind: 'duplicate', ...REPORT }, context)).rejects.toMatchObject({ code: 'data.noFix' });
+    await expect(handlers['data.applyFix']({ datasetId, kind: 'skipped-line', ...REPORT }, context)).rejects.toMatchObject({ code: 'data.noFix' });
+    await handlers['data.undoFix']({ datasetId }, context);
+    expect(await handlers['data.undoFix']({ datasetId }, context)).toEqual([]);
+    expect(await handlers['data.report']({ datasetId, ...REPORT }, context)).toEqual(before);
+  });
+
+  it('say which rows of a test file were asked in training', async () => {
+    const handlers = await session();
+    const [train, test] = await handlers['data.importFiles']({ files: [file('train.jsonl', line('a', 'x') + line('b', 'y')), file('test.jsonl', line('c', 'z') + line('B', 'y'))] }, context);
+    expect(await handlers['data.overlap']({ datasetId: test!.id, otherId: train!.id }, context)).toEqual({ count: 1, rows: [1], otherRows: [1] });
+  });
+});
+
+describe('A mapping', () => {
+  const mapping = { shape: 'table' as const, instruction: 'frage', output: 'antwort' };
+  it('travels in a share link with the recipe, and one that is none is refused by name', () => {
+    const recipe = { ...defaultRecipe(), dataset: { source: 'file' as const, name: 'rows.csv', mapping } };
+    const read = decodeShare(encodeShare(recipe));
+    expect('recipe' in read && read.recipe.dataset).toEqual(recipe.dataset);
+    const odd = readRecipe({ dataset: { ...recipe.dataset, mapping: { shape: 'table', instruction: 'x'.repeat(300) } } });
+    expect(odd.refused).toEqual([expect.stringMatching(/^dataset: /)]);
+    expect(odd.recipe.dataset).toEqual(defaultRecipe().dataset);
+  });
+});
