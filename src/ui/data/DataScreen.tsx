@@ -69,7 +69,7 @@ export default function DataScreen() {
         </>}
       />
       <input
-        ref={picker} type="file" hidden accept=".json,.jsonl,.ndjson,.csv,.tsv,.txt" aria-label="Data file" data-testid="data-file-input"
+        ref={picker} type="file" hidden accept=".json,.jsonl,.ndjson,.csv,.tsv,.txt,.md,.parquet,.gz" aria-label="Data file" data-testid="data-file-input"
         onChange={(e) => {
           const file = e.currentTarget.files?.[0];
           if (file) void takeDataFile(file);
