@@ -39,7 +39,7 @@ describe('a model folder', () => {
     ['without weights', 'model.noWeights', /model\.safetensors/, (f) => void f.delete('model.safetensors')],
     ['without a tokenizer', 'model.noTokenizer', /tokenizer\.json/, (f) => void f.delete('tokenizer.json')],
     ['whose weights are cut off', 'safetensors.truncated', /model\.safetensors/, (f) => void f.set('model.safetensors', cut(weights(() => {}), 1000))],
-    ['whose header claims to be longer than the file', 'safetensors.truncated', /header/, (f) => void f.set('model.safetensors', withHeaderLength(weights(() => {}), 99_999_999n))],
+    ['whose header claims to be longer than the file', 'safetensors.truncated', /header/, (f) => void f.set('model.safetensors', withHeaderLength(weights(() => {}), 3_999_999n))],
     ['whose header claims gigabytes', 'safetensors.header', /header/, (f) => void f.set('model.safetensors', withHeaderLength(weights(() => {}), 2n ** 60n))],
     ['whose header lies about a place', 'safetensors.layout', /belong to no tensor|shares/, (f) => {
       const bytes = weights(() => {});
