@@ -6,7 +6,7 @@ import type { UserMessage } from '../../src/config/errors.ts';
 import { needsToken } from '../../src/hub/messages.ts';
 import type { WorkerLike } from '../../src/worker/client.ts';
 import type {
-  CachedModel, DatasetSummary, DataReport, DeviceInfo, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
+  CachedModel, DatasetSummary, DataReport, DeviceInfo, FixSummary, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
 } from '../../src/worker/protocol.ts';
 import { fakeLoss, fakeRun } from './fakeRuns.ts';
 
@@ -167,6 +167,7 @@ export class FakeWorker implements WorkerLike {
     return run;
   }
 
+  #fixes: FixSummary[] = [];
   #cached: CachedModel[] = [];
   #token: string | null = null;
 
@@ -234,9 +235,12 @@ export class FakeWorker implements WorkerLike {
     'data.preview': ({ index }) => [{ role: 'user' as const, content: pairOf(index)[0] }, { role: 'assistant' as const, content: pairOf(index)[1] }],
     'data.inspect': ({ index, maxLength, trainedTurns }) => inspected(index, maxLength, trainedTurns ?? {}),
     'data.setTrainedTurns': () => null,
-    'data.applyFix': () => [],
-    'data.undoFix': () => [],
-    'data.fixes': () => [],
+    'data.applyFix': ({ kind }) => {
+      this.#fixes = [...this.#fixes, { id: `fix-${this.#fixes.length + 1}`, kind, action: 'drop', title: 'Exact copies: the first of each is kept', appliedAt: Date.now(), rows: 17 }];
+      return this.#fixes;
+    },
+    'data.undoFix': ({ fixId }) => { this.#fixes = this.#fixes.filter((fix) => fix.id !== fixId); return this.#fixes; },
+    'data.fixes': () => this.#fixes,
     'data.overlap': () => ({ count: 0, rows: [], otherRows: [] }),
     'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {

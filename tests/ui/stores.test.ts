@@ -12,7 +12,7 @@ async function open(options: FakeOptions = {}) {
   const { WorkerClient } = await import('../../src/worker/client.ts');
   const { connect } = await import('../../src/stores/wiring.ts');
   const stores = {
-    ...await import('../../src/stores/chat.ts'), ...await import('../../src/stores/data.ts'), ...await import('../../src/stores/device.ts'),
+    ...await import('../../src/stores/chat.ts'), ...await import('../../src/stores/data.ts'), ...await import('../../src/stores/dataFixes.ts'), ...await import('../../src/stores/device.ts'),
     ...await import('../../src/stores/exporting.ts'), ...await import('../../src/stores/inspect.ts'), ...await import('../../src/stores/model.ts'),
     ...await import('../../src/stores/plan.ts'), ...await import('../../src/stores/recipe.ts'), ...await import('../../src/stores/run.ts'),
     ...await import('../../src/stores/runs.ts'), ...await import('../../src/stores/session.ts'), ...await import('../../src/stores/share.ts'),
@@ -100,6 +100,36 @@ test('JSON that is no recipe is kept with its fault; a valid one becomes the rec
   expect(s.useRecipe.getState().jsonDraft?.problem).toContain('Not JSON');
   s.setRecipeJson('{"lora":{"r":12}}');
   expect(s.useRecipe.getState()).toMatchObject({ jsonDraft: null, recipe: { lora: { r: 12 } } });
+});
+
+test('a fix is recorded, makes the report and the forecast anew, and is taken back; a failure keeps the list', async () => {
+  const s = await open();
+  await s.ready();
+  const id = s.useData.getState().currentId!;
+  const asked = (name: string) => s.worker.received.filter((m) => m.name === name).length;
+  const reports = asked('data.report');
+  expect(await s.applyFix(id, 'duplicate')).toBe(true);
+  expect(s.useFixes.getState()).toMatchObject({ datasetId: id, busy: null, fixes: [{ kind: 'duplicate', rows: 17 }] });
+  expect(s.useSession.getState().announcement).toContain('Exact copies');
+  await s.settled(() => expect(asked('data.report')).toBe(reports + 1));
+  s.worker.fail('data.undoFix', { code: 'data.full', what: 'Full.' });
+  expect(await s.undoFix(id, s.useFixes.getState().fixes[0]!)).toBe(false);
+  expect(s.useFixes.getState()).toMatchObject({ busy: null, error: { code: 'data.full' }, fixes: [{ kind: 'duplicate' }] });
+  s.worker.fail('data.undoFix', undefined as never);
+  expect(await s.undoFix(id, s.useFixes.getState().fixes[0]!)).toBe(true);
+  expect(s.useFixes.getState()).toMatchObject({ fixes: [], error: null });
+});
+
+test('the record of changes tells of training only with a model loaded', async () => {
+  const s = await open();
+  await s.importData({ kind: 'builtin' });
+  const id = s.useData.getState().currentId!;
+  await s.recordOfChanges(id, 'text');
+  await s.loadModel();
+  await s.recordOfChanges(id, 'json');
+  const asked = s.worker.received.filter((m) => m.name === 'data.changes').map((m) => m.args);
+  expect(asked[0]).toEqual({ datasetId: id, format: 'text' });
+  expect(asked[1]).toMatchObject({ datasetId: id, format: 'json', template: 'model' });
 });
 
 test('a file that cannot be imported leaves the data in use as it was', async () => {

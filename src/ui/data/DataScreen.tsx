@@ -14,6 +14,7 @@ import { datasetTitle, SHAPE_NAMES, TEMPLATE_NAMES } from '../names.ts';
 import { takeDataFile } from '../shell/take.ts';
 import classes from './Data.module.css';
 import { Findings } from './Findings.tsx';
+import { Fixes } from './Fixes.tsx';
 import { LengthHistogram } from './LengthHistogram.tsx';
 import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
@@ -39,6 +40,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
       </div>
       <aside className={classes.side} aria-label="About this data">
         <Findings dataset={dataset} />
+        <Fixes dataset={dataset} />
         <LengthHistogram />
         <StoredDatasets />
       </aside>

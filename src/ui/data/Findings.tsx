@@ -1,6 +1,8 @@
 /** What was found in the data, each with its count, cause and rows. */
-import { useState } from 'react';
+import { Button } from '@mantine/core';
+import { useRef, useState } from 'react';
 import { inspectRow, openFinding, setDataView } from '../../stores/data.ts';
+import { applyFix, useFixes } from '../../stores/dataFixes.ts';
 import { useModel } from '../../stores/model.ts';
 import { cancelReport, requestPlan, usePlan } from '../../stores/plan.ts';
 import type { DatasetSummary, Finding } from '../../stores/types.ts';
@@ -28,7 +30,25 @@ function Skipped({ dataset }: { dataset: DatasetSummary }) {
   );
 }
 
-function FindingItem({ finding, dataset }: { finding: Finding; dataset: DatasetSummary }) {
+/** What the button will do, in words beside it. */
+function Fix({ finding, fix, dataset, onFixed }: { finding: Finding; fix: NonNullable<Finding['fix']>; dataset: DatasetSummary; onFixed: () => void }) {
+  const busy = useFixes((s) => s.busy !== null);
+  const old = usePlan((s) => s.report.stale || s.report.busy);
+  const rows = plural(finding.count, 'row');
+  return (
+    <div className={classes.fix}>
+      <Button
+        size="xs" disabled={busy || old} aria-label={`${fix.action === 'drop' ? `Leave out ${rows}` : `Trim ${rows}`}: ${finding.title}`}
+        onClick={() => void applyFix(dataset.id, finding.kind).then((done) => { if (done) onFixed(); })}
+      >
+        {fix.action === 'drop' ? `Leave out ${rows}` : `Trim ${rows}`}
+      </Button>
+      <p>{fix.title}. Your file stays as it is, and you can undo this.</p>
+    </div>
+  );
+}
+
+function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset: DatasetSummary; onFixed: () => void }) {
   const Icon = finding.severity === 'error' ? IconAlertOctagon : IconAlertTriangle;
   const show = () => {
     openFinding(finding);
@@ -44,8 +64,9 @@ function FindingItem({ finding, dataset }: { finding: Finding; dataset: DatasetS
       <p>
         {finding.detail}{' '}
         {finding.kind === 'skipped-line' && dataset.skippedLines.length > 0 ? <Skipped dataset={dataset} />
-          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`Show rows: ${finding.title}`}>Show rows</button>}
+          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`Show rows: ${finding.title}`}>{finding.count > finding.rows.length ? `Show the first ${formatWhole(finding.rows.length)} rows` : 'Show rows'}</button>}
       </p>
+      {finding.fix && <Fix finding={finding} fix={finding.fix} dataset={dataset} onFixed={onFixed} />}
     </li>
   );
 }
@@ -60,16 +81,19 @@ export function Findings({ dataset }: { dataset: DatasetSummary }) {
   const { value: report, busy, progress, error } = usePlan((s) => s.report);
   const ready = useModel((s) => s.status === 'ready');
   const [startedAt] = useState(() => Date.now());
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The finding leaves the list with its fix, and the focus would be lost with it.
+  const onFixed = () => heading.current?.focus({ preventScroll: true });
   const findings = report?.findings ?? [];
   const list = dataset.skipped > 0 && !findings.some((f) => f.kind === 'skipped-line') ? [skippedFinding(dataset), ...findings] : findings;
   return (
     <section data-testid="findings">
       <div className={classes.sectionHead}>
-        <h2>{list.length ? plural(list.length, 'finding') : report ? 'No findings' : 'Findings'}</h2>
+        <h2 ref={heading} tabIndex={-1}>{list.length ? plural(list.length, 'finding') : report ? 'No findings' : 'Findings'}</h2>
         {report && <span className="caption">{plural(report.checksPassed, 'check')} passed</span>}
       </div>
       {error && <ErrorPanel error={error} action={{ onClick: () => requestPlan('report') }} />}
-      {list.length > 0 && <ul className={classes.findings}>{list.map((f) => <FindingItem key={f.kind} finding={f} dataset={dataset} />)}</ul>}
+      {list.length > 0 && <ul className={classes.findings}>{list.map((f) => <FindingItem key={f.kind} finding={f} dataset={dataset} onFixed={onFixed} />)}</ul>}
       {busy && !report && <div style={{ marginTop: 12 }}><ProgressRow name="Checking every row" progress={progress} startedAt={startedAt} onCancel={cancelReport} /></div>}
       {!ready && !report && <p className="caption" style={{ marginTop: 8 }}>Load a model to check every row: its tokenizer and template decide what is cut or left out.</p>}
       {report && list.length === 0 && <p className="caption" style={{ marginTop: 8 }}>Nothing stands out in {plural(report.rows, 'row')}.</p>}

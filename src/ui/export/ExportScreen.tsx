@@ -17,19 +17,10 @@ import { ScreenHead } from '../components/ScreenHead.tsx';
 import { useCopied } from '../components/useCopied.ts';
 import { formatBytes, formatWhole } from '../format.ts';
 import { IconCopy, IconDownload } from '../icons.ts';
+import { download } from '../components/download.ts';
 import { FileChecks } from './FileChecks.tsx';
 import classes from './Export.module.css';
 import { baseFolder, folderOf } from './python.ts';
-
-function download(result: ExportResult): void {
-  const url = URL.createObjectURL(result.zip);
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = result.fileName;
-  link.click();
-  // The browser reads the blob after this turn; a minute is ample.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
 
 /** Strings in the accent, as a person reading code expects. */
 const Coloured = ({ line }: { line: string }) => {
@@ -93,7 +84,7 @@ export default function ExportScreen() {
         reason={result && !result.ok ? 'A check has failed, so there is no download' : null}
         actions={tuned && <>
           {!made && <CopyLink />}
-          <Button variant="filled" leftSection={<IconDownload size={16} stroke={1.75} />} disabled={!result?.ok} onClick={() => result && download(result)} data-testid="download-zip">
+          <Button variant="filled" leftSection={<IconDownload size={16} stroke={1.75} />} disabled={!result?.ok} onClick={() => result && download({ blob: result.zip, fileName: result.fileName })} data-testid="download-zip">
             {result ? `Download zip, ${formatBytes(result.zip.size)}` : 'Download zip'}
           </Button>
         </>}
