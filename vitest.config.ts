@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** Rooms whose tests run shaders: one process a file, one file at a time, because a software adapter uses every core. */
 const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens', 'worker'].map((room) => `tests/${room}/**/*.test.ts`);
 const E2E_TESTS = ['tests/e2e/**/*.test.ts'];
+/** End-to-end tests that hardly compute: two files at a time, since much of each is waiting. */
+const PAGE_TESTS = ['data', 'formats', 'hub', 'hubPage', 'load', 'offline', 'screens', 'share'].map((name) => `tests/e2e/${name}.test.ts`);
 
 export default defineConfig({
   test: {
@@ -39,16 +41,32 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'pages',
+          environment: 'node',
+          include: PAGE_TESTS,
+          globalSetup: ['tests/setup/buildStudio.ts'],
+          expect: { poll: { timeout: 60_000, interval: 50 } },
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          maxConcurrency: 2,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'e2e',
           environment: 'node',
           include: E2E_TESTS,
+          exclude: PAGE_TESTS,
           globalSetup: ['tests/setup/buildStudio.ts'],
           expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 240_000,
           hookTimeout: 240_000,
           fileParallelism: false,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

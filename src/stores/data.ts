@@ -2,6 +2,7 @@
 import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import { readStored, writeStored } from './persist.ts';
+import { announce } from './session.ts';
 import type { DatasetSummary, DataSource, Finding, Mapping, Progress } from './types.ts';
 import { failure, request } from './worker.ts';
 
@@ -29,6 +30,8 @@ export const useData = create<DataState>(() => ({
 
 export const currentDataset = (s: DataState): DatasetSummary | null => s.datasets?.find((d) => d.id === s.currentId) ?? null;
 
+interface RequestOptions { signal: AbortSignal; onProgress: (progress: Progress) => void }
+
 let importing: AbortController | null = null;
 
 const withDataset = (list: DatasetSummary[] | null, dataset: DatasetSummary): DatasetSummary[] =>
@@ -53,31 +56,49 @@ export function selectDataset(id: string | null): void {
   useData.setState((s) => ({ currentId: id, row: 0, filter: null, error: null, version: s.version + 1 }));
 }
 
-export async function importData(source: DataSource): Promise<boolean> {
+/** Brings rows in; the first dataset made is the one in use. A newer import, or Cancel, ends this one. */
+async function bringIn(name: string, bytes: number | null, ask: (options: RequestOptions) => Promise<DatasetSummary[]>): Promise<boolean> {
   importing?.abort();
   const controller = new AbortController();
   importing = controller;
-  const isFile = source.kind === 'file';
-  useData.setState({
-    error: null,
-    importing: { name: isFile ? source.file.name : 'Built-in data', bytes: isFile ? source.file.size : null, progress: null, startedAt: Date.now() },
-  });
+  useData.setState({ error: null, importing: { name, bytes, progress: null, startedAt: Date.now() } });
   // Asked of the page because a worker cannot: keeps the browser from clearing rows and runs under pressure.
   void globalThis.navigator?.storage?.persist?.().catch(() => false);
   try {
-    const dataset = await request('data.import', { source }, {
+    const made = await ask({
       signal: controller.signal,
       onProgress: (progress) => useData.setState((s) => (s.importing && importing === controller ? { importing: { ...s.importing, progress } } : s)),
     });
     if (importing !== controller) return false;
-    useData.setState((s) => ({ datasets: withDataset(s.datasets, dataset), importing: null }));
-    selectDataset(dataset.id);
+    useData.setState((s) => ({ datasets: made.toReversed().reduce<DatasetSummary[]>(withDataset, s.datasets ?? []), importing: null }));
+    if (made[0]) selectDataset(made[0].id);
+    if (made.length > 1) announce(`${made.length} datasets were made. ${made[0]!.name} is in use.`);
     return true;
   } catch (error) {
-    if (importing === controller) useData.setState({ importing: null, error: failure(error) });
+    if (importing === controller) {
+      useData.setState({ importing: null, error: failure(error) });
+      // Of several files some may have come in before the failure.
+      if (bytes !== null) void request('data.list', {}).then((datasets) => useData.setState({ datasets })).catch(() => undefined);
+    }
     return false;
   }
 }
+
+export const importData = (source: DataSource): Promise<boolean> => (source.kind === 'file'
+  ? bringIn(source.file.name, source.file.size, async (options) => [await request('data.import', { source }, options)])
+  : bringIn('Built-in data', null, async (options) => [await request('data.import', { source }, options)]));
+
+/** Shards of one set become one dataset, other files one each. */
+export async function importFiles(files: File[]): Promise<boolean> {
+  const [file] = files;
+  if (!file) return false;
+  if (files.length === 1) return importData({ kind: 'file', file });
+  return bringIn(`${files.length} files`, files.reduce((sum, f) => sum + f.size, 0), (options) => request('data.importFiles', { files }, options));
+}
+
+/** Rows pasted or typed by hand. */
+export const importText = (text: string): Promise<boolean> =>
+  bringIn('Pasted rows', null, async (options) => [await request('data.importText', { text }, options)]);
 
 export const cancelImport = (): void => importing?.abort();
 export const dismissDataError = (): void => useData.setState({ error: null });

@@ -79,6 +79,12 @@ const FINDINGS: DataReport['findings'] = [
   { kind: 'duplicate', severity: 'warning', title: 'Same prompt twice', detail: 'Kept together, so none leaks from training into validation.', count: 17, rows: [0, 4, 8, 12] },
 ];
 
+const ADVICE: DataReport['advice'] = {
+  band: 'Under 1,000 examples', advice: 'Focus entirely on response quality: every example must be excellent.',
+  mix: [{ type: 'question answering', rows: 300 }, { type: 'generation', rows: 120 }, { type: 'other', rows: 60 }],
+  quality: { score: 90, parts: [{ name: 'Usable', weight: 30, value: 0.99, words: '476 of 480 rows can be trained' }, { name: 'Told once', weight: 25, value: 1, words: '0 rows repeat another, exactly or nearly' }] },
+};
+
 const HISTOGRAM = [0, 0, 98, 160, 88, 58, 54, 33, 46, 46, 29, 30, 34, 22, 27, 28, 26, 27, 30, 20, 28, 28, 30, 24, 26, 14, 12, 11, 5, 6, 7, 5, 3, 3, 4];
 
 export class FakeWorker implements WorkerLike {
@@ -246,7 +252,7 @@ export class FakeWorker implements WorkerLike {
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
       const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);
-      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], advice: { band: 'Under 1,000 examples', advice: '', mix: [], quality: { score: 90, parts: [] } }, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
+      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], advice: ADVICE, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
     },
     'train.forecast': ({ recipe }) => {
       const rows = this.#datasets[0]?.rows ?? 480;

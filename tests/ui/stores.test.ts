@@ -132,6 +132,20 @@ test('the record of changes tells of training only with a model loaded', async (
   expect(asked[1]).toMatchObject({ datasetId: id, format: 'json', template: 'model' });
 });
 
+test('several files come in at once, and the first dataset is the one in use; pasted rows are a dataset too', async () => {
+  const s = await open();
+  await s.settled(() => expect(s.useData.getState().datasets).toEqual([]));
+  expect(await s.importFiles([new File(['{}'], 'a.jsonl'), new File(['{}'], 'b.parquet')])).toBe(true);
+  expect(s.useData.getState().datasets!.map((d) => d.name)).toEqual(['a.jsonl', 'b.parquet']);
+  expect(s.useData.getState().currentId).toBe('file-a.jsonl');
+  expect(s.useSession.getState().announcement).toBe('2 datasets were made. a.jsonl is in use.');
+  expect(await s.importText('{"prompt": "a", "completion": "b"}')).toBe(true);
+  expect(s.useData.getState()).toMatchObject({ currentId: 'file-Pasted rows.txt', importing: null });
+  s.worker.fail('data.importFiles', { code: 'data.notJson', what: 'Not JSON.' });
+  expect(await s.importFiles([new File(['x'], 'c.jsonl'), new File(['x'], 'd.jsonl')])).toBe(false);
+  expect(s.useData.getState()).toMatchObject({ currentId: 'file-Pasted rows.txt', importing: null, error: { code: 'data.notJson' } });
+});
+
 test('a file that cannot be imported leaves the data in use as it was', async () => {
   const s = await open();
   await s.ready();

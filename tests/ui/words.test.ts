@@ -13,6 +13,7 @@ import { shownText, tokenWords } from '../../src/ui/data/tokenWords.ts';
 import { folderOf } from '../../src/ui/export/python.ts';
 import { parseNumber, shownNumber } from '../../src/ui/recipe/NumberField.tsx';
 import { fraction, nearestStop, rulerFor, stepStop, visibleTicks } from '../../src/ui/recipe/rulers.ts';
+import { mixWords, pointsOf } from '../../src/ui/data/Advice.tsx';
 import { classify } from '../../src/ui/shell/dropped.ts';
 import { runsLine, stepStates, type StepFacts } from '../../src/ui/shell/stepStates.ts';
 import { recipeChanges } from '../../src/ui/share/settingsText.ts';
@@ -130,10 +131,11 @@ test('what was dropped is told apart: model folder, adapter, data file', () => {
   expect(classify([file('run.zip')], '')).toMatchObject({ kind: 'adapter', name: 'run' });
   expect(classify([file('rows.jsonl')], '').kind).toBe('data');
   expect(classify([file('rows.txt')], '').kind).toBe('data');
+  expect(classify([file('a.jsonl'), file('b.parquet')], '')).toMatchObject({ kind: 'data', files: [{ name: 'a.jsonl' }, { name: 'b.parquet' }] });
 });
 
 test('a drop that cannot be used says why, with the number', () => {
-  expect(classify([file('a.jsonl'), file('b.jsonl')], '')).toMatchObject({ kind: 'nothing', reason: expect.stringContaining('2 files') });
+  expect(classify([file('a.jsonl'), file('b.zip')], '')).toMatchObject({ kind: 'nothing', reason: expect.stringContaining('2 files') });
   expect(classify([], 'empty')).toMatchObject({ kind: 'nothing', reason: 'The folder empty is empty.' });
   expect(classify([], '').kind).toBe('nothing');
 });
@@ -172,4 +174,10 @@ test('the figures shown for what ships are those of the files', () => {
   const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString()) as Record<string, { shape?: number[] }>;
   const parameters = Object.values(header).reduce((sum, t) => sum + (t.shape ? t.shape.reduce((a, b) => a * b, 1) : 0), 0);
   expect(parameters).toBe(BUILTIN_MODEL.parameters);
+});
+
+test('the mix is told in words, and a part that is not whole never reads as if it were', () => {
+  expect(mixWords([{ type: 'question answering', rows: 60 }, { type: 'chat', rows: 20 }])).toBe('80 rows: question answering 60, chat 20.');
+  const part = { name: 'Usable', weight: 30, words: '' };
+  expect([1, 0.5, 0.999].map((value) => pointsOf({ ...part, value }))).toEqual(['30 of 30', '15 of 30', '29.9 of 30']);
 });

@@ -1,6 +1,6 @@
 /** Step 2: which tokens are trained, the rows themselves, how fields map, and what was found in them. */
 import { Button, SegmentedControl } from '@mantine/core';
-import { useRef } from 'react';
+import { useRef, useState } from 'react';
 import { cancelImport, currentDataset, dismissDataError, importData, setDataView, useData, type DataView } from '../../stores/data.ts';
 import { useRecipe } from '../../stores/recipe.ts';
 import { goTo } from '../../stores/session.ts';
@@ -11,13 +11,15 @@ import { ProgressRow } from '../components/ProgressRow.tsx';
 import { ScreenHead } from '../components/ScreenHead.tsx';
 import { formatBytes, plural } from '../format.ts';
 import { datasetTitle, SHAPE_NAMES, TEMPLATE_NAMES } from '../names.ts';
-import { takeDataFile } from '../shell/take.ts';
 import classes from './Data.module.css';
+import { Advice } from './Advice.tsx';
+import { DataFileInput, FORMATS } from './DataFileInput.tsx';
 import { Findings } from './Findings.tsx';
 import { Fixes } from './Fixes.tsx';
 import { LengthHistogram } from './LengthHistogram.tsx';
 import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
+import { PasteDialog } from './PasteDialog.tsx';
 import { RowNav } from './RowNav.tsx';
 import { StoredDatasets } from './StoredDatasets.tsx';
 import { TableView } from './TableView.tsx';
@@ -41,6 +43,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
       <aside className={classes.side} aria-label="About this data">
         <Findings dataset={dataset} />
         <Fixes dataset={dataset} />
+        <Advice />
         <LengthHistogram />
         <StoredDatasets />
       </aside>
@@ -58,6 +61,7 @@ export default function DataScreen() {
   const dataset = useData(currentDataset);
   const importing = useData((s) => s.importing);
   const error = useData((s) => s.error);
+  const [pasting, setPasting] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
   const facts = useFacts(dataset);
@@ -66,27 +70,25 @@ export default function DataScreen() {
       <ScreenHead
         title="Data" facts={facts}
         actions={dataset && <>
+          <Button onClick={() => setPasting(true)} aria-label="Paste or type rows">Paste</Button>
           <Button onClick={pick} data-testid="replace-data">Replace</Button>
           <Button variant="filled" onClick={() => goTo('recipe')}>Continue to Recipe</Button>
         </>}
       />
-      <input
-        ref={picker} type="file" hidden accept=".json,.jsonl,.ndjson,.csv,.tsv,.txt,.md,.parquet,.gz" aria-label="Data file" data-testid="data-file-input"
-        onChange={(e) => {
-          const file = e.currentTarget.files?.[0];
-          if (file) void takeDataFile(file);
-          e.currentTarget.value = '';
-        }}
-      />
+      <DataFileInput picker={picker} />
+      {pasting && <PasteDialog onClose={() => setPasting(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
       {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Choose another file', onClick: pick }} onDismiss={dismissDataError} /></div>}
       {dataset ? <Loaded dataset={dataset} /> : !importing && (
         <div className={classes.empty}>
           <EmptyState
             title="No data yet" action={{ label: 'Browse for a file', onClick: pick }}
-            extra={<button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>}
+            extra={<>
+              <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' '}
+              <button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>
+            </>}
           >
-            Drop a JSON, JSONL or CSV file anywhere on this page. Alpaca rows, prompt and completion, chat messages and ShareGPT are recognised.
+            Drop files anywhere on this page: {FORMATS}. Alpaca rows, prompt and completion, chat messages, ShareGPT, question and answer, preference pairs and plain text are recognised.
           </EmptyState>
           <StoredDatasets />
         </div>

@@ -20,7 +20,7 @@ function Row({ cache, index, top }: RowProps) {
     >
       <span className={classes.number}><span className="hidden">Row </span>{formatWhole(index + 1)}</span>
       <span>{row ? row.prompt : <span className={classes.bar} />}</span>
-      {row?.problem ? <span className={classes.problem}>{row.problem}</span> : <span>{row ? row.answer : <span className={classes.bar} />}</span>}
+      {row?.problem ? <span className={classes.problem}>{row.problem}</span> : <span>{row ? row.answer : <span className={classes.bar} />}{row?.rejected !== undefined && <span className="faint"> · rejected: {row.rejected}</span>}</span>}
     </button>
   );
 }

@@ -9,12 +9,11 @@ import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ProgressRow } from '../components/ProgressRow.tsx';
 import { formatBytes, formatDate, plural } from '../format.ts';
 import { datasetTitle, SHAPE_NAMES } from '../names.ts';
-import { takeDataFile } from '../shell/take.ts';
+import { DataFileInput, FORMATS } from '../data/DataFileInput.tsx';
+import { PasteDialog } from '../data/PasteDialog.tsx';
 import { Choice } from './Choice.tsx';
 import { Column } from './Column.tsx';
 import classes from './Home.module.css';
-
-export const DATA_FILES = '.json,.jsonl,.ndjson,.csv,.tsv,.txt';
 
 /** The three newest files that are stored; the rest are on the Data step. */
 const storedFiles = (all: DatasetSummary[] | null): DatasetSummary[] => (all ?? []).filter((d) => d.source === 'file').slice(0, 3);
@@ -25,6 +24,7 @@ export function ChooseData({ next }: { next: boolean }) {
   const importing = useData((s) => s.importing);
   const error = useData((s) => s.error);
   const [choice, setChoice] = useState<string>(current && current.source === 'file' ? current.id : 'builtin');
+  const [pasting, setPasting] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
   const stored = storedFiles(datasets);
@@ -45,8 +45,8 @@ export function ChooseData({ next }: { next: boolean }) {
       button={{ label, onClick: use, testId: 'use-data', disabled: inUse || importing !== null }}
     >
       <button type="button" className={classes.drop} onClick={pick} data-testid="drop-zone">
-        <span>Drop a file anywhere on this page</span>
-        <span className="caption">JSON, JSONL or CSV</span>
+        <span>Drop files anywhere on this page</span>
+        <span className="caption">{FORMATS}</span>
       </button>
       <Radio.Group value={choice} onChange={setChoice} aria-label="Data">
         <Choice
@@ -58,14 +58,9 @@ export function ChooseData({ next }: { next: boolean }) {
         ))}
         <Choice value="browse" name="Browse for a file" about="Format and columns are detected" onClick={pick} />
       </Radio.Group>
-      <input
-        ref={picker} type="file" hidden accept={DATA_FILES} aria-label="Data file" data-testid="data-file-input"
-        onChange={(e) => {
-          const file = e.currentTarget.files?.[0];
-          if (file) void takeDataFile(file);
-          e.currentTarget.value = '';
-        }}
-      />
+      <button type="button" className="link" style={{ justifySelf: 'start' }} onClick={() => setPasting(true)}>Paste or type rows</button>
+      <DataFileInput picker={picker} />
+      {pasting && <PasteDialog onClose={() => setPasting(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
       {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Choose another file', onClick: pick }} onDismiss={dismissDataError} /></div>}
     </Column>

@@ -3,7 +3,7 @@
 export type Dropped =
   | { kind: 'model'; name: string; files: File[] }
   | { kind: 'adapter'; name: string; files: File[] }
-  | { kind: 'data'; file: File }
+  | { kind: 'data'; files: File[] }
   | { kind: 'nothing'; reason: string };
 
 /** Files of a model or adapter folder lie beside each other; deeper ones are other things. */
@@ -41,9 +41,9 @@ export function classify(files: File[], folderName: string): Dropped {
   }
   const [file] = files;
   if (!file) return { kind: 'nothing', reason: 'Nothing in what was dropped is a file.' };
-  if (files.length > 1) return { kind: 'nothing', reason: `${files.length} files were dropped. Drop one data file, or one folder with a model.` };
+  if (files.length > 1 && files.some((f) => /\.zip$/i.test(f.name))) return { kind: 'nothing', reason: `${files.length} files were dropped, a zip among them. Drop an adapter's zip alone, or data files without it.` };
   if (/\.zip$/i.test(file.name)) return { kind: 'adapter', name: file.name.replace(/\.zip$/i, ''), files };
-  return { kind: 'data', file };
+  return { kind: 'data', files };
 }
 
 /** Files of `<input webkitdirectory>`: only those directly in the picked folder. */

@@ -1,5 +1,5 @@
 /** Sends what a person brought to where it belongs. */
-import { importData } from '../../stores/data.ts';
+import { importFiles } from '../../stores/data.ts';
 import { importAdapter } from '../../stores/exporting.ts';
 import { loadModel, setFolder } from '../../stores/model.ts';
 import { runIsLive, useRun } from '../../stores/run.ts';
@@ -19,14 +19,14 @@ export async function takeDropped(dropped: Dropped): Promise<void> {
       await importAdapter(dropped.name, dropped.files);
       break;
     case 'data':
-      await takeDataFile(dropped.file);
+      await takeDataFiles(dropped.files);
       break;
     case 'nothing':
       announce(dropped.reason);
   }
 }
 
-export async function takeDataFile(file: File): Promise<void> {
+export async function takeDataFiles(files: File[]): Promise<void> {
   goTo('data');
-  await importData({ kind: 'file', file });
+  await importFiles(files);
 }
