@@ -39,7 +39,7 @@ function Mix({ mix, advice }: { mix: DataAdvice['mix']; advice: string | undefin
       {asTable
         ? <ChartTable label="What rows ask for" height={Math.max(140, height)} data={{ columns: ['Task', 'Rows', 'Share'], rows: mix.map((task) => [task.type, formatCount(task.rows), formatPercent(task.rows / total)]) }} />
         : (
-          <div role="img" aria-label={mixWords(mix)} style={{ height, marginTop: 8 }}>
+          <div role="img" aria-label={mixWords(mix)} style={{ height, marginTop: 8, overflow: 'hidden' }}>
             {width > 0 && (
               <BarChart width={width} height={height} data={mix} layout="vertical" margin={MARGIN} barSize={10} accessibilityLayer={false}>
                 <XAxis type="number" hide domain={[0, 'dataMax']} />
