@@ -48,7 +48,6 @@ export default defineConfig({
           expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          maxConcurrency: 2,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },

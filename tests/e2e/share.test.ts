@@ -12,7 +12,7 @@ const everything = recipeSchema.parse({
   training: {
     numTrainEpochs: 2, maxSteps: 300, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 8, learningRate: 1e-4, lrSchedulerType: 'cosine', warmupRatio: 0.1,
     warmupSteps: 10, weightDecay: 0.01, adamBeta1: 0.95, adamBeta2: 0.98, adamEpsilon: 1e-6, maxGradNorm: 0.5, seed: 7, shuffle: false, packing: true,
-    validationSplit: 0.1, evalSteps: 50, loggingSteps: 10, saveSteps: 100,
+    validationSplit: 0.1, evalSteps: 50, loggingSteps: 10, saveSteps: 100, gradientCheckpointing: 'layers',
   },
 });
 const SETTINGS = Object.values(everything.data).length + Object.values(everything.lora).length + Object.values(everything.training).length;

@@ -157,6 +157,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 /** Serious and critical accessibility violations as axe sees them: 'rule (impact): element'. */
 export async function seriousViolations(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
+  // Text that is only just fading in has no contrast yet.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)).then(() => null));
   const violations = await page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; impact: string | null; help: string; nodes: { html: string }[] }[] }> } };
     return (await axe.run()).violations;

@@ -55,6 +55,7 @@ function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset:
     if (finding.rows.length === 1) inspectRow(finding.rows[0]!);
     else setDataView('table');
   };
+  const shownRows = finding.count > finding.rows.length ? `Show the first ${formatWhole(finding.rows.length)} rows` : 'Show rows';
   return (
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>
       <Icon size={16} stroke={2.1} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
@@ -64,7 +65,7 @@ function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset:
       <p>
         {finding.detail}{' '}
         {finding.kind === 'skipped-line' && dataset.skippedLines.length > 0 ? <Skipped dataset={dataset} />
-          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`Show rows: ${finding.title}`}>{finding.count > finding.rows.length ? `Show the first ${formatWhole(finding.rows.length)} rows` : 'Show rows'}</button>}
+          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`${shownRows}: ${finding.title}`}>{shownRows}</button>}
       </p>
       {finding.fix && <Fix finding={finding} fix={finding.fix} dataset={dataset} onFixed={onFixed} />}
     </li>
