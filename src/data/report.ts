@@ -163,7 +163,8 @@ function promptIsPrefix(messages: readonly Message[], ids: number[], encoder: Ro
 
 function noteContents(row: number, messages: readonly Message[], tally: Tally): void {
   const answers = messages.filter((message) => message.role === 'assistant');
-  if (answers.some((message) => message.content.trim() === '')) tally.note(row, 'empty-answer');
+  // A turn that calls a tool needs no words.
+  if (answers.some((message) => message.content.trim() === '' && !message.toolCalls?.length)) tally.note(row, 'empty-answer');
   const placeholders = messages.flatMap((message) => message.content.match(PLACEHOLDER) ?? []);
   for (const placeholder of new Set(placeholders)) tally.words('unfilled-placeholder', placeholder);
   if (placeholders.length > 0) tally.note(row, 'unfilled-placeholder');

@@ -49,6 +49,16 @@ describe('The report', () => {
     expect([...index.targets]).toEqual(rows.map((row) => row.numTargets));
   });
 
+  it('calls an answer empty that says nothing, not one that calls a tool', async () => {
+    const mapping: Mapping = { shape: 'sharegpt', messages: 'conversations', tools: 'tools' };
+    const row = (...turns: [string, string][]) => ({ tools: '[]', conversations: turns.map(([from, value]) => ({ from, value })) });
+    const { report: made } = await report([
+      row(['human', 'What time is it?'], ['function_call', '{"name": "clock", "arguments": {}}'], ['observation', '"noon"'], ['gpt', 'Noon.']),
+      row(['human', 'And now?'], ['gpt', ' ']),
+    ], { mapping, template: 'model' });
+    expect(finding(made, 'empty-answer')).toMatchObject({ rows: [1], count: 1 });
+  });
+
   it('puts every row into the bucket of its length', async () => {
     const values = Array.from({ length: 30 }, (_, i) => alpaca('q', 'word '.repeat(i * i)));
     const { report: made } = await report(values);
