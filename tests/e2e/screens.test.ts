@@ -26,7 +26,7 @@ beforeAll(async () => {
     build: { target: 'es2023', outDir: folder, emptyOutDir: true, assetsInlineLimit: 0, minify: false, chunkSizeWarningLimit: 5000, rolldownOptions: { input: join(root, 'tests/ui/preview.html') } },
   });
   server = await startStaticServer({ '/': folder });
-  browser = await launchChromium('swiftshader');
+  browser = await launchChromium('swiftshader', ['--disable-gpu']);
 });
 
 afterAll(async () => {
