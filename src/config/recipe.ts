@@ -99,6 +99,16 @@ export const trainingConfigSchema = z.strictObject({
 });
 export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
 
+const name = z.string().max(200).regex(/^(?!.*:\/\/)[\p{L}\p{N} ._\-/@+():]*$/u, 'letters, digits and . _ - / @ + ( ) : only, and no address');
+
+/** Groups of rows (tasks, files) in one table of a recipe. */
+const MAX_GROUPS = 32;
+const GROUP_NAME = 80;
+const byGroup = <T extends z.ZodType>(value: T) => z.record(name.min(1).max(GROUP_NAME), value).refine((table) => Object.keys(table).length <= MAX_GROUPS, `at most ${MAX_GROUPS} names`);
+
+/** How rows are drawn: each once an epoch, or by task or file. */
+export const BALANCES = ['asItIs', 'balanced', 'temperature', 'own'] as const;
+
 export const TEMPLATE_IDS = ['model', 'chatml', 'llama3', 'alpaca'] as const;
 export const dataConfigSchema = z.strictObject({
   template: setting(z.enum(TEMPLATE_IDS).default('model'), {
@@ -107,13 +117,32 @@ export const dataConfigSchema = z.strictObject({
   maxLength: setting(int(8, 131_072).default(1024), {
     label: 'Maximum length', help: 'Rows are cut here. Memory grows with this value.', unit: 'tokens', usual: [256, 1024], simple: true,
   }),
+  balance: setting(z.enum(BALANCES).default('asItIs'), {
+    label: 'Balance', help: 'How often each task is seen. As it is: every row once an epoch. Balanced: all tasks alike. Temperature: in between. Own: weights and caps of your own, set on the Data step.',
+  }),
+  balanceBy: setting(z.enum(['task', 'file']).default('task'), {
+    label: 'Balance by', help: 'By what rows ask for, or by the file they came from where several were joined.',
+  }),
+  balanceTemperature: setting(z.number().min(1).max(100).default(2), {
+    label: 'Balance temperature', help: 'Shares follow rows to the power of 1 / temperature: 1 is as it is, a large one is balanced.', usual: [1, 5],
+  }),
+  balanceRepeats: setting(int(1, 100).default(4), {
+    label: 'Most repeats', help: 'Balanced and temperature draw no row more often than this an epoch; a small task is learned by heart otherwise.', unit: 'times', usual: [1, 4],
+  }),
+  balanceWeights: setting(byGroup(z.number().min(0).max(100)).default({}), {
+    label: 'Own weights', help: 'By task or file: how often its rows are seen an epoch. 1 where none is given, 0 leaves them out.',
+  }),
+  balanceCaps: setting(byGroup(int(0, 10_000_000)).default({}), {
+    label: 'Own caps', help: 'By task or file: the most rows of it an epoch. Other rows of it come in the next epoch.', unit: 'rows',
+  }),
 });
 export type DataConfig = z.infer<typeof dataConfigSchema>;
 
-const name = z.string().max(200).regex(/^(?!.*:\/\/)[\p{L}\p{N} ._\-/@+():]*$/u, 'letters, digits and . _ - / @ + ( ) : only, and no address');
-
 /** Any text as a name a recipe can hold: what the rule above forbids becomes _, and it is cut at 200 characters. */
 export const toRecipeName = (text: string): string => text.slice(0, 200).replace(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').replaceAll('://', '_');
+
+/** Any text as the name of a group of rows in a recipe's tables. */
+export const toGroupName = (text: string): string => toRecipeName(text).slice(0, GROUP_NAME) || '_';
 
 /** How the frozen weights lie on the GPU: as their file stores them, or in 8 or 4 bits. */
 export const QUANTIZATIONS = ['none', 'int8', 'nf4'] as const;

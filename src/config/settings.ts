@@ -11,7 +11,9 @@ export type SettingKind =
   | { kind: 'integer' | 'number'; min: number; max: number; /** `min` itself is not allowed. */ aboveMin: boolean; /** An empty field is allowed and means null. */ nullable: boolean }
   | { kind: 'boolean' }
   | { kind: 'choice'; options: string[] }
-  | { kind: 'choices'; options: string[] };
+  | { kind: 'choices'; options: string[] }
+  /** Numbers by name, such as a weight for each task. */
+  | { kind: 'table'; min: number; max: number; whole: boolean };
 
 export type Setting = SettingHelp & SettingKind & {
   /** e.g. 'lora.r'. */
@@ -39,6 +41,7 @@ interface JsonSchema {
   maximum?: number;
   enum?: string[];
   items?: JsonSchema;
+  additionalProperties?: JsonSchema;
   anyOf?: JsonSchema[];
 }
 
@@ -62,6 +65,10 @@ function readKind(schema: JsonSchema): SettingKind {
   const inner = schema.anyOf?.find((option) => option.type !== 'null') ?? schema;
   if (inner.type === 'boolean') return { kind: 'boolean' };
   if (inner.type === 'array') return { kind: 'choices', options: inner.items?.enum ?? [] };
+  if (inner.type === 'object') {
+    const { minimum = -Infinity, maximum = Infinity, type } = inner.additionalProperties ?? {};
+    return { kind: 'table', min: minimum, max: maximum, whole: type === 'integer' };
+  }
   if (inner.enum) return { kind: 'choice', options: inner.enum };
   return {
     kind: inner.type === 'integer' ? 'integer' : 'number',
@@ -84,6 +91,7 @@ export function boundsInWords(setting: Setting): string {
     case 'boolean': return 'On or off.';
     case 'choice': return `One of ${setting.options.join(', ')}.`;
     case 'choices': return `At least one of ${setting.options.join(', ')}, each once.`;
+    case 'table': return `Names with ${setting.whole ? 'whole numbers' : 'numbers'} from ${formatSetting(setting.min)} to ${formatSetting(setting.max)}, at most 32.`;
     case 'integer':
     case 'number': {
       const { min, max, aboveMin, nullable } = setting;

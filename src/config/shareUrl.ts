@@ -9,8 +9,8 @@ import { readRecipe, type ReadRecipe } from './readRecipe.ts';
 import { defaultRecipe, recipeSchema, type Recipe } from './recipe.ts';
 
 const KEY = 'recipe=';
-/** A recipe with every setting changed takes about 900 characters. */
-const MAX_ENCODED = 8_000;
+/** A recipe with every setting changed takes about 900 characters; one with weights for 32 files of long names the rest. */
+const MAX_ENCODED = 24_000;
 const MAX_JSON_BYTES = 32_000;
 
 /** The fragment with its #. Throws where the recipe is not valid. */

@@ -17,12 +17,19 @@ function decoded(fragment: string): { recipe: Recipe; refused: string[] } {
   return result;
 }
 
+const nameText = fc.string({ unit: fc.constantFrom(...Array.from('abzAZ09 ._-/@+():éß漢')), maxLength: 200 }).filter((name) => !name.includes('://'));
+const groupName = nameText.map((name) => name.slice(0, 80)).filter((name) => name !== '');
+
 /** Any value the schema of a setting allows. */
 function allowed(setting: Setting): fc.Arbitrary<unknown> {
   switch (setting.kind) {
     case 'boolean': return fc.boolean();
     case 'choice': return fc.constantFrom(...setting.options);
     case 'choices': return fc.subarray(setting.options, { minLength: 1 });
+    case 'table': {
+      const { min, max, whole } = setting;
+      return fc.dictionary(groupName, whole ? fc.integer({ min, max }) : fc.double({ min, max, noNaN: true }), { maxKeys: 32 });
+    }
     case 'integer':
     case 'number': {
       const { min, max, aboveMin, nullable } = setting;
@@ -33,7 +40,6 @@ function allowed(setting: Setting): fc.Arbitrary<unknown> {
 }
 const group = (name: Setting['group']) =>
   fc.record(Object.fromEntries([...settings().values()].filter((s) => s.group === name).map((s) => [s.name, fc.oneof({ weight: 2, arbitrary: fc.constant(s.default) }, allowed(s))])));
-const nameText = fc.string({ unit: fc.constantFrom(...Array.from('abzAZ09 ._-/@+():éß漢')), maxLength: 200 }).filter((name) => !name.includes('://'));
 const anyRecipe = fc.record({
   version: fc.constant(1),
   model: fc.record({ source: fc.constantFrom('builtin', 'folder', 'hub'), name: nameText, revision: fc.stringMatching(/^[\w.\-/]{0,64}$/) }, { requiredKeys: ['source', 'name'] }),

@@ -3,6 +3,7 @@ import { Checkbox, Select, Switch } from '@mantine/core';
 import { useId, type ReactNode } from 'react';
 import { boundsInWords, checkSetting, formatSetting, getSetting, type Setting } from '../../config/settings.ts';
 import { setSetting, useRecipe } from '../../stores/recipe.ts';
+import { tableText } from '../share/settingsText.ts';
 import { NumberField } from './NumberField.tsx';
 import classes from './Recipe.module.css';
 import { RulerSlider } from './RulerSlider.tsx';
@@ -10,6 +11,7 @@ import { rulerFor } from './rulers.ts';
 
 const CHOICE_NAMES: Record<string, string> = {
   model: "The model's own", chatml: 'ChatML', llama3: 'Llama 3', alpaca: 'Alpaca', linear: 'Linear', cosine: 'Cosine', constant: 'Constant',
+  asItIs: 'As it is', balanced: 'Balanced', temperature: 'Temperature', own: 'Own weights', task: 'Task', file: 'File',
 };
 
 function Control({ setting, value, describedBy }: { setting: Setting; value: unknown; describedBy: string }) {
@@ -26,6 +28,8 @@ function Control({ setting, value, describedBy }: { setting: Setting; value: unk
       );
     case 'choices':
       return <Choices setting={setting} value={value as string[]} onChange={change} />;
+    case 'table':
+      return <span className="dim" aria-describedby={describedBy} data-testid={`setting-${setting.path}`}>{tableText(value as Record<string, number>)}</span>;
     default:
       return <NumberField setting={setting} value={value as number | null} describedBy={describedBy} />;
   }

@@ -11,8 +11,13 @@ export function settingText(path: string, value: unknown): string {
   if (path === 'lora.targetModules' && Array.isArray(value)) return modulesText(value as string[]);
   if (path === 'data.template') return TEMPLATE_NAMES[value as keyof typeof TEMPLATE_NAMES];
   if (typeof value === 'number') return formatSetting(value);
+  if (typeof value === 'object' && !Array.isArray(value)) return tableText(value as Record<string, number>);
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
+
+/** "code 2, chat 0.5". */
+export const tableText = (table: Record<string, number>): string =>
+  Object.entries(table).map(([name, value]) => `${name} ${formatSetting(value)}`).join(', ') || 'none';
 
 /** What `to` sets differently from `from`. */
 export function recipeChanges(from: Recipe, to: Recipe): Change[] {
