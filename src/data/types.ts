@@ -1,6 +1,7 @@
 /** The data types that rooms share. Shapes: B rows, T tokens a row. */
 import type { Mapping } from '../config/mapping.ts';
 import type { TEMPLATE_IDS } from '../config/recipe.ts';
+import type { SplitSummary } from './table/types.ts';
 
 export type TemplateId = (typeof TEMPLATE_IDS)[number];
 
@@ -30,6 +31,8 @@ export interface StoredRow {
   /** 1-based line (JSONL, CSV) or element number (JSON array) in the source file. */
   line: number;
   value: unknown;
+  /** What a person wrote instead; `value` stays for the fields beside the conversation. */
+  edited?: Message[];
 }
 
 /** A row after template, tokenizer and mask, before truncation is forgotten. */
@@ -89,6 +92,10 @@ export interface DatasetSummary {
   notices?: string[];
   /** The files it was joined from, in order; line numbers begin anew in each. */
   files?: { name: string; bytes: number; rows: number }[];
+  /** What edits made of the rows, once there are any: `rows` is then what is left, and indices run up to `next`. */
+  edits?: { edited: number; added: number; deleted: number; next: number };
+  /** Chosen by hand; without it, the recipe's share is held out. */
+  split?: SplitSummary;
   mapping: Mapping;
   /** Why this shape was chosen, in words. */
   detectedBecause: string;

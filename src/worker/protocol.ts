@@ -7,7 +7,10 @@ import type { Quantization, Recipe, RecomputePolicy } from '../config/recipe.ts'
 import type {
   DataReport, DatasetSummary, DisplayRow, FindingKind, FixSummary, InspectedRow, Mapping, Message, TemplateId,
 } from '../data/types.ts';
+import type { RowRequests, ViewEvent } from './protocolRows.ts';
 
+export type { EditSummary, QualityPart, RowRequests, RowView, SplitChoice, SplitSummary, ViewEvent, ViewRow, ViewSummary } from './protocolRows.ts';
+export type { TaskType } from '../data/taskTypes.ts';
 export type {
   DataAdvice, DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, FixSummary, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
 } from '../data/types.ts';
@@ -247,7 +250,7 @@ export interface CachedModel {
 }
 
 /** Every request: its arguments and its result. */
-export interface Requests {
+export interface Requests extends RowRequests {
   /** The page is looked at, or is hidden: decides how long pieces of GPU work may be. */
   'page.watched': { args: { watched: boolean }; result: null };
   'device.open': { args: { measure?: boolean }; result: DeviceInfo };
@@ -337,6 +340,7 @@ export type WorkerEvent =
   | { type: 'train.alert'; runId: string; alert: UserMessage; step: number }
   | { type: 'train.checkpoint'; runId: string; step: number }
   | { type: 'train.status'; runId: string; status: RunStatus; message?: UserMessage }
+  | ViewEvent
   | { type: 'chat.token'; streamId: string; text: string }
   /** The loaded model had to make room for one that is being loaded. */
   | { type: 'model.unloaded' }

@@ -5,6 +5,7 @@ import type { DataReport, DatasetSummary, Mapping } from '../../data/types.ts';
 import type { Requests } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
+import { rowHandlers } from './rowHandlers.ts';
 import type { SessionState } from './state.ts';
 
 export async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
@@ -35,6 +36,7 @@ export async function report(state: SessionState, { datasetId, template, maxLeng
 }
 
 export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
+  ...rowHandlers(state),
   'data.import': ({ source, mapping }, context) => (source.kind === 'file' ? importBlob(state, source.file, source.file.name, 'file', context, mapping) : importBuiltinData(state, context)),
   'data.importFiles': (args, context) => importFiles(state, args, context),
   'data.importText': ({ text, name = PASTED_NAME }, context) => importBlob(state, new Blob([text]), name, 'file', context),
