@@ -12,8 +12,8 @@ export interface RowRequests {
   'data.view': { args: { datasetId: string; view: RowView }; result: ViewSummary };
   /** Rows of the view in its order. Rows that were deleted since leave it; edited ones stay where they were. */
   'data.viewRows': { args: { viewId: string; offset: number; limit: number }; result: ViewRow[] };
-  /** Forgets the view and ends its search. */
-  'data.viewClose': { args: { viewId: string }; result: null };
+  /** Ends the view's search and forgets the view; with `keep` what was found so far stays and can be shown, exported and deleted. */
+  'data.viewClose': { args: { viewId: string; keep?: boolean }; result: null };
   /** Writes a row anew: recorded with the dataset, named in the record of changes, undoable. The row keeps its index and line. */
   'data.editRow': { args: { datasetId: string; index: number; messages: Message[] }; result: DisplayRow };
   /** Puts a row at the end; its line is 0. */
