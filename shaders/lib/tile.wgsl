@@ -1,16 +1,20 @@
-// A tile of a product in workgroup memory: TY * 8 rows x TX * 4 columns, walked DEPTH steps of the sum at a time.
-// One thread = 8 x 4 sums of one of SLICES interleaved slices of the sum; the slices are added in order at the end.
+// A tile of a product in workgroup memory: TY * 8 rows x TX * 4 columns (TX * 8 where WIDE), walked DEPTH steps of the sum at a time.
+// One thread = 8 x 4 sums (two times that where WIDE, TX * 4 columns apart) of one of SLICES interleaved slices of the sum, which are added in order at
+// the end. Where AHEAD, the next steps' operands come from memory into registers while these are multiplied.
 // Including kernels define left_rows(row, at) and right_rows(column, at): the 4 x 4 block of an operand that covers 4 steps of the sum
 // from `at` and 4 rows (columns) of the tile, as four vec4 of one step each, left_rows zero beyond the sum's end; and store_row(row, column, sums).
+const QUADS: u32 = TX * select(1u, 2u, WIDE); // of columns
 const TILE_ROWS: u32 = TY * 8u;
-const TILE_COLUMNS: u32 = TX * 4u;
+const TILE_COLUMNS: u32 = QUADS * 4u;
 const THREADS: u32 = TX * TY * SLICES;
 const LEFT_PITCH: u32 = TY * 2u + 1u; // in vec4; odd, so that steps lie in different banks
-const RIGHT_PITCH: u32 = TX + 1u;
+const RIGHT_PITCH: u32 = QUADS + 1u;
 const STEPS: u32 = DEPTH / 4u;
 const LEFT_BLOCKS: u32 = STEPS * TY * 2u;
-const RIGHT_BLOCKS: u32 = STEPS * TX;
+const BLOCKS: u32 = LEFT_BLOCKS + STEPS * QUADS;
 const SLICE_SIZE: u32 = TX * TY * 8u; // in vec4
+const_assert !WIDE || SLICES == 1u;
+const_assert !AHEAD || BLOCKS <= 2u * THREADS;
 
 struct Block { s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32> }
 
@@ -27,27 +31,45 @@ fn masked(block: Block, kept: bool) -> Block {
   return Block(select(zero, block.s0, kept), select(zero, block.s1, kept), select(zero, block.s2, kept), select(zero, block.s3, kept));
 }
 
-// Both tiles for DEPTH steps from `at`: a block a thread at a time, the left operand's blocks first.
-fn fill_tiles(row0: u32, column0: u32, at: u32, local: u32) {
-  for (var i = local; i < LEFT_BLOCKS + RIGHT_BLOCKS; i += THREADS) {
-    let steps = i % STEPS * 4u;
-    if (i < LEFT_BLOCKS) {
-      let quad = i / STEPS;
-      let slot = steps * LEFT_PITCH + quad;
-      let block = left_rows(row0 + quad * 4u, at + steps);
-      tile_left[slot] = block.s0;
-      tile_left[slot + LEFT_PITCH] = block.s1;
-      tile_left[slot + 2u * LEFT_PITCH] = block.s2;
-      tile_left[slot + 3u * LEFT_PITCH] = block.s3;
-    } else {
-      let quad = (i - LEFT_BLOCKS) / STEPS;
-      let slot = steps * RIGHT_PITCH + quad;
-      let block = right_rows(column0 + quad * 4u, at + steps);
-      tile_right[slot] = block.s0;
-      tile_right[slot + RIGHT_PITCH] = block.s1;
-      tile_right[slot + 2u * RIGHT_PITCH] = block.s2;
-      tile_right[slot + 3u * RIGHT_PITCH] = block.s3;
-    }
+// Block i of both tiles for the DEPTH steps from `at`; the left operand's come first.
+fn fetch(i: u32, row0: u32, column0: u32, at: u32) -> Block {
+  let steps = at + i % STEPS * 4u;
+  if (i < LEFT_BLOCKS) { return left_rows(row0 + i / STEPS * 4u, steps); }
+  return right_rows(column0 + (i - LEFT_BLOCKS) / STEPS * 4u, steps);
+}
+
+fn put(i: u32, block: Block) {
+  let steps = i % STEPS * 4u;
+  if (i < LEFT_BLOCKS) {
+    let slot = steps * LEFT_PITCH + i / STEPS;
+    tile_left[slot] = block.s0;
+    tile_left[slot + LEFT_PITCH] = block.s1;
+    tile_left[slot + 2u * LEFT_PITCH] = block.s2;
+    tile_left[slot + 3u * LEFT_PITCH] = block.s3;
+  } else {
+    let slot = steps * RIGHT_PITCH + (i - LEFT_BLOCKS) / STEPS;
+    tile_right[slot] = block.s0;
+    tile_right[slot + RIGHT_PITCH] = block.s1;
+    tile_right[slot + 2u * RIGHT_PITCH] = block.s2;
+    tile_right[slot + 3u * RIGHT_PITCH] = block.s3;
+  }
+}
+
+fn add_step(s: ptr<function, Sums>, low: vec4<f32>, high: vec4<f32>, b: vec4<f32>) {
+  (*s).s0 += low.x * b;
+  (*s).s1 += low.y * b;
+  (*s).s2 += low.z * b;
+  (*s).s3 += low.w * b;
+  (*s).s4 += high.x * b;
+  (*s).s5 += high.y * b;
+  (*s).s6 += high.z * b;
+  (*s).s7 += high.w * b;
+}
+
+fn store_rows(s: ptr<function, Sums>, row: u32, rows_end: u32, column: u32) {
+  for (var i = row; i < min(row + 8u, rows_end); i += 1u) {
+    store_row(i, column, (*s).s0);
+    move_up(s);
   }
 }
 
@@ -56,55 +78,49 @@ fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32)
   let slice = local / (TX * TY);
   let tx = local % TX;
   let ty = local / TX % TY;
-  var s0 = vec4<f32>();
-  var s1 = vec4<f32>();
-  var s2 = vec4<f32>();
-  var s3 = vec4<f32>();
-  var s4 = vec4<f32>();
-  var s5 = vec4<f32>();
-  var s6 = vec4<f32>();
-  var s7 = vec4<f32>();
+  var near = Sums();
+  var far = Sums();
+  var first: Block;
+  var second: Block;
+  if (AHEAD) {
+    first = fetch(local, row0, column0, 0u);
+    if (local + THREADS < BLOCKS) { second = fetch(local + THREADS, row0, column0, 0u); }
+  }
   for (var at = 0u; at < length; at += DEPTH) {
-    fill_tiles(row0, column0, at, local);
+    if (AHEAD) {
+      if (local < BLOCKS) { put(local, first); }
+      if (local + THREADS < BLOCKS) { put(local + THREADS, second); }
+    } else {
+      for (var i = local; i < BLOCKS; i += THREADS) { put(i, fetch(i, row0, column0, at)); }
+    }
     workgroupBarrier();
+    if (AHEAD && at + DEPTH < length) {
+      first = fetch(local, row0, column0, at + DEPTH);
+      if (local + THREADS < BLOCKS) { second = fetch(local + THREADS, row0, column0, at + DEPTH); }
+    }
     for (var i = slice; i < DEPTH; i += SLICES) {
       let low = tile_left[i * LEFT_PITCH + ty * 2u];
       let high = tile_left[i * LEFT_PITCH + ty * 2u + 1u];
-      let b = tile_right[i * RIGHT_PITCH + tx];
-      s0 += low.x * b;
-      s1 += low.y * b;
-      s2 += low.z * b;
-      s3 += low.w * b;
-      s4 += high.x * b;
-      s5 += high.y * b;
-      s6 += high.z * b;
-      s7 += high.w * b;
+      add_step(&near, low, high, tile_right[i * RIGHT_PITCH + tx]);
+      if (WIDE) { add_step(&far, low, high, tile_right[i * RIGHT_PITCH + TX + tx]); }
     }
     workgroupBarrier();
   }
   if (SLICES == 1u) {
     let row = row0 + ty * 8u;
-    for (var i = row; i < min(row + 8u, rows_end); i += 1u) {
-      store_row(i, column0 + tx * 4u, s0);
-      s0 = s1;
-      s1 = s2;
-      s2 = s3;
-      s3 = s4;
-      s4 = s5;
-      s5 = s6;
-      s6 = s7;
-    }
+    store_rows(&near, row, rows_end, column0 + tx * 4u);
+    if (WIDE) { store_rows(&far, row, rows_end, column0 + (TX + tx) * 4u); }
     return;
   }
   let slot = slice * SLICE_SIZE + ty * 8u * TX + tx;
-  tile_slices[slot] = s0;
-  tile_slices[slot + TX] = s1;
-  tile_slices[slot + 2u * TX] = s2;
-  tile_slices[slot + 3u * TX] = s3;
-  tile_slices[slot + 4u * TX] = s4;
-  tile_slices[slot + 5u * TX] = s5;
-  tile_slices[slot + 6u * TX] = s6;
-  tile_slices[slot + 7u * TX] = s7;
+  tile_slices[slot] = near.s0;
+  tile_slices[slot + TX] = near.s1;
+  tile_slices[slot + 2u * TX] = near.s2;
+  tile_slices[slot + 3u * TX] = near.s3;
+  tile_slices[slot + 4u * TX] = near.s4;
+  tile_slices[slot + 5u * TX] = near.s5;
+  tile_slices[slot + 6u * TX] = near.s6;
+  tile_slices[slot + 7u * TX] = near.s7;
   workgroupBarrier();
   for (var i = local; i < SLICE_SIZE; i += THREADS) {
     var sum = tile_slices[i];

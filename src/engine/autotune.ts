@@ -1,39 +1,12 @@
 /**
- * Measures on this device which kernel variant serves each shape class best, in a fraction of a second. Owns the sample shapes and the timing;
- * what there is to choose from is in variants.ts. The caller puts the choices into engine.variants and remembers them under engine.info.key:
- * a choice that changed between two runs would change their last bits.
+ * Measures on this device which kernel variant serves each operation of a program best, on the operation's own tensors. Owns the timing and the check
+ * that a variant computes the same; what there is to choose from comes with the op (kernel.ts, Choice).
+ * The caller remembers engine.variants under engine.info.key: a choice that changed between two runs would change their last bits.
  */
 import type { Engine } from './device.ts';
-import { TOKENS, type Op } from './kernel.ts';
-import { matmulNN, matmulNT, matmulTN } from './kernels/matmul.ts';
+import type { Choice, Op, StepDims } from './kernel.ts';
 import { buildProgram, StepUniform, type Program } from './program.ts';
-import { createTensor, createWeight, destroyTensor, destroyWeight, readTensor, writeTensor, writeWeightBytes, type Tensor } from './tensor.ts';
-import { availableVariants, defaultVariant, SHAPE_CLASSES, type MatmulVariant, type ShapeClass } from './variants.ts';
-
-/** Rows, and the two lengths of the weight [N, K] (of P and Q for TN). */
-interface Sample {
-  M: number;
-  N: number;
-  K: number;
-}
-
-const GPU_SAMPLES: Record<ShapeClass, Sample> = {
-  'matmulNT.wide': { M: 512, N: 1024, K: 1024 },
-  'matmulNN.wide': { M: 512, N: 1024, K: 1024 },
-  'matmulNT.skinny': { M: 1024, N: 16, K: 1024 },
-  'matmulNN.skinny': { M: 1024, N: 1024, K: 16 },
-  'matmulTN.skinny': { M: 1024, N: 16, K: 1024 },
-  'matmulNT.row': { M: 1, N: 2048, K: 1024 },
-};
-
-const SOFTWARE_SAMPLES: Record<ShapeClass, Sample> = {
-  'matmulNT.wide': { M: 64, N: 128, K: 128 },
-  'matmulNN.wide': { M: 64, N: 128, K: 128 },
-  'matmulNT.skinny': { M: 128, N: 8, K: 128 },
-  'matmulNN.skinny': { M: 128, N: 128, K: 8 },
-  'matmulTN.skinny': { M: 128, N: 8, K: 128 },
-  'matmulNT.row': { M: 1, N: 256, K: 128 },
-};
+import { readTensor, writeTensor, type Tensor } from './tensor.ts';
 
 /** Elements of each candidate's output that are compared with the others'. */
 const CHECKED = 1024;
@@ -41,70 +14,148 @@ const CHECKED = 1024;
 const BATCH_MS = 2;
 /** Times each candidate is timed; the best counts. */
 const ROUNDS = 5;
+/** A candidate this much slower than the best in its first timing is out. */
+const HOPELESS = 1.5;
 /** By how much the default must be beaten to lose. */
-const CLEARLY = 1.15;
+const CLEARLY = 1.03;
 
-/** A sample's tensors and its op for any engine view (whose `variants` decide). */
-interface Bench {
-  M: number;
-  out: Tensor;
+export interface TuneOptions {
+  /** Time after which operations not yet measured keep their default, ms; compiling not counted. */
+  budgetMs?: number;
+  /** Only these candidates, by name. */
+  only?: readonly string[];
+  /** Called for every operation that was measured. */
+  onMeasured?: (measured: Measured) => void;
+}
+
+/** One line of the table: what an operation took in every variant, ms, and what was chosen. Null: it does not compile here, or its numbers are wrong. */
+export interface Measured {
+  key: string;
+  /** How often the program does it. */
+  count: number;
   flops: number;
-  op: (e: Engine) => Op[];
-  destroy: () => void;
+  ms: Record<string, number | null>;
+  chosen: string;
 }
 
-function makeBench(e: Engine, shape: ShapeClass, { M, N, K }: Sample): Bench {
-  const label = `tune ${shape}`;
-  const outOf = { NT: M * N, NN: M * K, TN: N * K };
-  const kind = shape.slice('matmul'.length, 'matmul'.length + 2) as 'NT' | 'NN' | 'TN';
-  const random = (tensor: Tensor): Tensor => {
-    writeTensor(e, tensor, noise(tensor.byteLength / 4));
-    return tensor;
-  };
-  const left = random(createTensor(e, `${label} left`, kind === 'NT' ? M * K : M * N));
-  const out = createTensor(e, `${label} out`, outOf[kind]);
-  const base = { M, out, flops: 2 * M * N * K };
-  if (kind === 'TN') {
-    const right = random(createTensor(e, `${label} right`, M * K));
+interface Task {
+  choice: Choice;
+  count: number;
+  flops: number;
+}
+
+/**
+ * Chooses for every operation of `ops` that engine.variants does not name yet, the costliest first, and writes the choices there. What `ops` write is zero afterwards:
+ * to be called before their program first runs. Ops made before keep their kernels; make them again.
+ * @param dims the sizes to measure at
+ * @returns the choices made
+ */
+export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, options: TuneOptions = {}): Promise<Record<string, string>> {
+  const tasks = new Map<string, Task>();
+  for (const op of ops) {
+    const { choice } = op;
+    if (!choice || choice.candidates.length < 2 || e.variants[choice.key] !== undefined) continue;
+    const task = tasks.get(choice.key);
+    if (task) task.count++;
+    else tasks.set(choice.key, { choice, count: 1, flops: op.flops(dims) });
+  }
+  const ordered = [...tasks.values()].filter((t) => t.flops > 0).sort((a, b) => b.count * b.flops - a.count * a.flops);
+  if (ordered.length === 0) return {};
+  const candidates = ({ choice }: Task): string[] => choice.candidates.filter((c) => options.only?.includes(c) ?? true);
+  // The driver compiles beside us: all that will be measured, before the clock runs.
+  await Promise.allSettled(ordered.flatMap((task) => candidates(task).flatMap((c) => task.choice.remake(viewOf(e, task.choice, c)).map((op) => op.pipeline))));
+  const step = new StepUniform(e);
+  const chosen: Record<string, string> = {};
+  const touched = new Set<Tensor>();
+  const sound = new WeakMap<GPUComputePipeline, boolean>();
+  const deadline = performance.now() + (options.budgetMs ?? 3000);
+  try {
+    step.write({ ...dims, lossScale: 0 });
+    for (const task of ordered) {
+      if (performance.now() >= deadline) break;
+      for (const tensor of [...task.choice.inputs, task.choice.output]) touched.add(tensor);
+      const measured = await measure(e, step, dims, task, candidates(task), sound, deadline);
+      if (!measured) continue;
+      chosen[measured.key] = e.variants[measured.key] = measured.chosen;
+      options.onMeasured?.(measured);
+    }
+  } finally {
+    clear(e, touched);
+    step.destroy();
+  }
+  e.onTuned?.(chosen);
+  return chosen;
+}
+
+const viewOf = (e: Engine, choice: Choice, variant: string): Engine => ({ ...e, variants: { ...e.variants, [choice.key]: variant } });
+
+async function measure(e: Engine, step: StepUniform, dims: StepDims, task: Task, candidates: string[], sound: WeakMap<GPUComputePipeline, boolean>, deadline: number): Promise<Measured | null> {
+  const { choice } = task;
+  const built = await Promise.all(candidates.map(async (variant) => {
+    const program = await buildProgram(e, `tune ${choice.key} ${variant}`, step, choice.remake(viewOf(e, choice, variant))).catch(() => null);
+    return { variant, program, n: 1, ms: Infinity };
+  }));
+  try {
+    choice.inputs.forEach((tensor) => fill(e, tensor));
+    const entries = built.filter((entry): entry is typeof entry & { program: Program } => entry.program !== null);
+    await keepSound(e, choice.output, dims, entries, sound);
+    const running = entries.filter(({ program }) => program.dispatches.every(({ pipeline }) => sound.get(pipeline)));
+    for (const entry of running) {
+      await time(e, entry.program, dims, 1); // some drivers compile at the first dispatch
+      entry.ms = await time(e, entry.program, dims, 1);
+      entry.n = Math.min(256, Math.max(1, Math.ceil(BATCH_MS / entry.ms)));
+      if (entry.n > 1) entry.ms = (await time(e, entry.program, dims, entry.n)) / entry.n;
+    }
+    const fastest = (): (typeof running)[number] | undefined => running.toSorted((a, b) => a.ms - b.ms)[0];
+    const likely = running.filter(({ ms }) => ms <= fastest()!.ms * HOPELESS);
+    // In turns, so that whatever else the machine does meets all of them.
+    for (let round = 1; round < ROUNDS && likely.length > 1 && performance.now() < deadline; round++) {
+      for (const entry of likely) entry.ms = Math.min(entry.ms, (await time(e, entry.program, dims, entry.n)) / entry.n);
+    }
+    const best = fastest();
+    if (!best) return null;
+    const usual = running.find(({ variant }) => variant === choice.usual);
+    const chosen = usual && usual.ms < best.ms * CLEARLY ? usual : best;
     return {
-      ...base,
-      op: (view) => matmulTN(view, { label, rows: TOKENS, p: left, pCols: N, q: right, qCols: K, out, accumulate: false }),
-      destroy: () => [left, right, out].forEach((t) => destroyTensor(e, t)),
+      key: choice.key, count: task.count, flops: task.flops, chosen: chosen.variant,
+      ms: Object.fromEntries(built.map((entry) => [entry.variant, Number.isFinite(entry.ms) ? entry.ms : null])),
     };
+  } finally {
+    for (const { program } of built) program?.destroy();
   }
-  const w = createWeight(e, `${label} w`, 'f32', N, K);
-  writeWeightBytes(e, w, 0, new Uint8Array(noise(N * K).buffer));
-  return {
-    ...base,
-    op: (view) => (kind === 'NT' ? matmulNT(view, { label, rows: TOKENS, x: left, w, y: out }) : matmulNN(view, { label, rows: TOKENS, dy: left, w, dx: out })),
-    destroy: () => {
-      destroyTensor(e, left);
-      destroyTensor(e, out);
-      destroyWeight(e, w);
-    },
-  };
 }
 
-/** Fixed values in [-1, 1) that repeat nowhere near. */
-function noise(n: number): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(n);
-  let state = 1;
-  for (let i = 0; i < n; i++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    values[i] = state / 2 ** 31 - 1;
+/** Compares every kernel not seen before with the first candidate, which runs everywhere. */
+async function keepSound(e: Engine, output: Tensor, dims: StepDims, entries: { program: Program }[], sound: WeakMap<GPUComputePipeline, boolean>): Promise<void> {
+  const isNew = (program: Program): boolean => program.dispatches.some(({ pipeline }) => !sound.has(pipeline));
+  const first = entries[0];
+  if (!first || !entries.some(({ program }) => isNew(program))) return;
+  let expected: Float32Array | null = null;
+  for (const { program } of entries) {
+    if (program !== first.program && !isNew(program)) continue;
+    clear(e, [output]);
+    await time(e, program, dims, 1);
+    const got = await readTensor(e, output, Math.min(CHECKED, output.byteLength / 4));
+    expected ??= got;
+    for (const { pipeline } of program.dispatches) sound.set(pipeline, agree(expected, got));
   }
-  return values;
+}
+
+/** Within rounding of sums in another order. */
+function agree(a: Float32Array, b: Float32Array): boolean {
+  const largest = a.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  return a.every((v, i) => Math.abs(v - b[i]!) <= 1e-4 * largest);
 }
 
 /** Runs a program n times in one submit and waits. Returns ms. */
-async function time(e: Engine, program: Program, M: number, n: number): Promise<number> {
+async function time(e: Engine, program: Program, dims: StepDims, n: number): Promise<number> {
   const encoder = e.device.createCommandEncoder({ label: program.label });
   const pass = encoder.beginComputePass({ label: program.label });
   for (let i = 0; i < n; i++) {
     for (const d of program.dispatches) {
       pass.setPipeline(d.pipeline);
       pass.setBindGroup(0, d.bindGroup);
-      pass.dispatchWorkgroups(...d.grid({ tokens: M, targets: 0 }));
+      pass.dispatchWorkgroups(...d.grid(dims));
     }
   }
   pass.end();
@@ -114,80 +165,29 @@ async function time(e: Engine, program: Program, M: number, n: number): Promise<
   return performance.now() - start;
 }
 
-/** Runs that together last long enough to be timed. */
-async function batchSize(e: Engine, program: Program, M: number): Promise<number> {
-  for (let n = 1; ; n *= 2) if ((await time(e, program, M, n)) >= BATCH_MS || n >= 256) return n;
+function clear(e: Engine, tensors: Iterable<Tensor>): void {
+  const encoder = e.device.createCommandEncoder({ label: 'tune clear' });
+  for (const { buffer, offset, byteLength } of tensors) encoder.clearBuffer(buffer, offset, byteLength);
+  e.device.queue.submit([encoder.finish()]);
 }
 
-/** Within rounding of sums in another order. */
-function agree(a: Float32Array, b: Float32Array): boolean {
-  const largest = a.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-  return a.every((v, i) => Math.abs(v - b[i]!) <= 1e-4 * largest);
-}
+/** Fixed values in [-1, 1) that repeat after 2^16. */
+let pattern: Float32Array<ArrayBuffer> | null = null;
 
-export interface TuneOptions {
-  /** Time after which classes not yet measured keep their default, ms. By default 300, not counting compilation; on software adapters 1500 with it. */
-  budgetMs?: number;
-}
-
-/** On software adapters barriers always lose and take seconds to compile. */
-const candidatesFor = (e: Engine, shape: ShapeClass): MatmulVariant[] =>
-  availableVariants(e, shape).filter((v) => !e.info.software || v === 'direct' || v === 'subgroup');
-
-const withVariant = (e: Engine, shape: ShapeClass, variant: MatmulVariant): Engine => ({ ...e, variants: { ...e.variants, [shape]: variant } });
-
-/**
- * The fastest variant of each shape class on this device, the default where none beats it clearly. A variant that does not compile here, or whose numbers are not those of `direct`, is never chosen.
- */
-export async function autotune(e: Engine, options: TuneOptions = {}): Promise<Record<ShapeClass, MatmulVariant>> {
-  const { software } = e.info;
-  const samples = Object.entries(software ? SOFTWARE_SAMPLES : GPU_SAMPLES) as [ShapeClass, Sample][];
-  const choices = Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, defaultVariant(e, shape)])) as Record<ShapeClass, MatmulVariant>;
-  const step = new StepUniform(e);
-  const benches = samples.map(([shape, sample]) => ({ shape, bench: makeBench(e, shape, sample) }));
-  try {
-    // A GPU's driver compiles beside us; a software adapter would compile what the budget then has no time to measure.
-    if (!software) {
-      await Promise.allSettled(benches.flatMap(({ shape, bench }) =>
-        candidatesFor(e, shape).flatMap((variant) => bench.op(withVariant(e, shape, variant)).map((op) => op.pipeline))));
-    }
-    const deadline = performance.now() + (options.budgetMs ?? (software ? 1500 : 300));
-    for (const { shape, bench } of benches) {
-      if (performance.now() >= deadline) break;
-      step.write({ tokens: bench.M, targets: 0 });
-      choices[shape] = (await fastest(e, step, bench, shape, deadline)) ?? choices[shape];
-    }
-  } finally {
-    for (const { bench } of benches) bench.destroy();
-    step.destroy();
+function noise(): Float32Array<ArrayBuffer> {
+  if (pattern) return pattern;
+  pattern = new Float32Array(2 ** 16);
+  let state = 1;
+  for (let i = 0; i < pattern.length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    pattern[i] = state / 2 ** 31 - 1;
   }
-  return choices;
+  return pattern;
 }
 
-async function fastest(e: Engine, step: StepUniform, bench: Bench, shape: ShapeClass, deadline: number): Promise<MatmulVariant | null> {
-  const built = await Promise.all(candidatesFor(e, shape).map(async (variant) => {
-    const program = await buildProgram(e, `tune ${shape} ${variant}`, step, bench.op(withVariant(e, shape, variant))).catch(() => null);
-    return program && { variant, program, n: 1, ms: Infinity };
-  }));
-  const entries = built.filter((entry) => entry !== null);
-  let expected: Float32Array | null = null;
-  const sound: typeof entries = [];
-  for (const entry of entries) {
-    await time(e, entry.program, bench.M, 1); // some drivers compile at the first dispatch
-    const got = await readTensor(e, bench.out, Math.min(CHECKED, bench.out.byteLength / 4));
-    // `direct` comes first everywhere and is what the others are held against.
-    expected ??= got;
-    if (!agree(expected, got)) continue;
-    entry.n = await batchSize(e, entry.program, bench.M);
-    sound.push(entry);
-  }
-  // In turns, so that whatever else the machine does meets all of them.
-  for (let round = 0; round < ROUNDS && performance.now() < deadline; round++) {
-    for (const entry of sound) entry.ms = Math.min(entry.ms, (await time(e, entry.program, bench.M, entry.n)) / entry.n);
-  }
-  for (const { program } of entries) program.destroy();
-  const usual = sound.find(({ variant }) => variant === defaultVariant(e, shape));
-  const best = sound.reduce<(typeof sound)[number] | undefined>((a, b) => (a && a.ms <= b.ms ? a : b), undefined);
-  if (!best || best.ms === Infinity) return null;
-  return usual && usual.ms < best.ms * CLEARLY ? usual.variant : best.variant;
+/** Numbers rather than zeros: multiplying zeros takes less power, and GPUs clock by it. */
+function fill(e: Engine, tensor: Tensor): void {
+  const values = noise();
+  const elements = tensor.byteLength / 4;
+  for (let at = 0; at < elements; at += values.length) writeTensor(e, tensor, values.subarray(0, Math.min(values.length, elements - at)), at);
 }

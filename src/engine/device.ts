@@ -25,8 +25,10 @@ export interface Engine {
   readonly maxBinding: number;
   readonly pipelines: Map<string, Promise<GPUComputePipeline>>;
   readonly layouts: Map<string, GPUBindGroupLayout>;
-  /** Chosen kernel variant by shape class ('matmul.wide' -> 'direct'), by measurement or by hand; a run records them. */
+  /** Chosen kernel variant by shape class ('matmulNT.wide' -> 'direct') or single operation, by measurement or by hand; a run records them. */
   readonly variants: Record<string, string>;
+  /** Told what autotune chose, for whoever remembers it. */
+  onTuned: ((choices: Record<string, string>) => void) | null;
   /** How long a submit may be: a frame of a page that is looked at queues behind it, and what nobody sees need not wait. */
   submitBudgetMs: number;
   /** Bytes of live buffers, and the most there ever were since `resetPeak`. */
@@ -106,6 +108,7 @@ function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptio
       key: text.trim(),
     },
     variants: {},
+    onTuned: null,
     submitBudgetMs: submitBudget(options.watched ?? false),
     pipelines: new Map(),
     layouts: new Map(),

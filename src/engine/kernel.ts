@@ -62,6 +62,22 @@ export interface Op {
   grid: (dims: StepDims) => [number, number, number];
   /** Floating-point operations, for sizing submits. */
   flops: (dims: StepDims) => number;
+  /** On the first op of an operation that has variants. */
+  choice?: Choice;
+}
+
+/** How an operation could be computed otherwise: what tuning measures on its own tensors (autotune.ts). */
+export interface Choice {
+  /** Names the operation's shape in engine.variants. */
+  key: string;
+  candidates: readonly string[];
+  /** The one that it has now. */
+  usual: string;
+  /** Activations that it reads, and what it writes: free to be overwritten before a program first runs. */
+  inputs: readonly Tensor[];
+  output: Tensor;
+  /** The same operation for an engine whose `variants` may say otherwise. */
+  remake: (view: Engine) => Op[];
 }
 
 export interface KernelSpec {

@@ -1,10 +1,12 @@
 /**
- * Which kernel serves a shape class of a matrix product: what there is to choose from, what this device can run, and the choice where nobody made one.
+ * Which kernel serves a matrix product: what there is to choose from, what this device can run, and the choice where nobody made one.
  * Refuses to know how a choice is measured (autotune.ts).
- *   direct    registers only, one thread a tile: runs everywhere, no barriers
- *   subgroup  registers, one operand broadcast between lanes: no barriers; wins on software adapters
- *   tiled     workgroup memory and barriers: wins on GPUs
- *   row       for at most 4 rows: bound by reading the weight once
+ *   direct        registers only, one thread a tile: runs everywhere, no barriers
+ *   subgroup      registers, one operand broadcast between lanes: no barriers; wins on software adapters
+ *   tiled         workgroup memory and barriers, 64 x 64 a workgroup: wins on GPUs
+ *   tiled32x32    the same with small tiles, for products too small to fill a GPU with larger ones
+ *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread, operands fetched ahead: fewer reads of workgroup memory a sum
+ *   row           for at most 4 rows: bound by reading the weight once
  */
 import type { Engine } from './device.ts';
 import { rowVariantsInForce } from './rowVariants.ts';
@@ -14,14 +16,17 @@ export const SKINNY = 32;
 /** At most this many rows is a row product: generation. */
 export const FEW_ROWS = 4;
 
-export type MatmulVariant = 'direct' | 'subgroup' | 'tiled' | 'row';
+export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled128x64' | 'tiled128x128';
+export type MatmulVariant = 'direct' | 'subgroup' | 'row' | TiledVariant;
+
+const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled128x64', 'tiled128x128'] as const;
 
 /** Shape class -> variants. NT: x W^T, skinny = few columns of y. NN: dy W, skinny = few columns of dx. TN: A^T B. */
 export const VARIANTS = {
-  'matmulNT.wide': ['direct', 'subgroup', 'tiled'],
+  'matmulNT.wide': WIDE,
   'matmulNT.skinny': ['direct', 'subgroup', 'tiled'],
   'matmulNT.row': ['direct', 'subgroup', 'row'],
-  'matmulNN.wide': ['direct', 'subgroup', 'tiled'],
+  'matmulNN.wide': WIDE,
   'matmulNN.skinny': ['direct', 'subgroup', 'tiled'],
   'matmulTN.skinny': ['direct', 'subgroup', 'tiled'],
 } as const satisfies Record<string, readonly MatmulVariant[]>;
@@ -48,13 +53,20 @@ export function defaultVariant(e: Engine, shape: ShapeClass): MatmulVariant {
   return firstOf(availableVariants(e, shape), e.info.software ? [SOFTWARE_FIRST[shape], 'subgroup'] : ['tiled', 'row']);
 }
 
-/** The variant that will be used: engine.variants' where the device can run it, else the default. */
-export function chosenVariant(e: Engine, shape: ShapeClass): MatmulVariant {
-  return firstOf(availableVariants(e, shape), [e.variants[shape], defaultVariant(e, shape)]);
+/**
+ * The variant that will be used: engine.variants' for this very product where the device can run it, else for its class, else the default.
+ * @param key the product, as keyOf names it
+ */
+export function chosenVariant(e: Engine, shape: ShapeClass, key?: string): MatmulVariant {
+  return firstOf(availableVariants(e, shape), [key === undefined ? undefined : e.variants[key], e.variants[shape], defaultVariant(e, shape)]);
 }
 
-/** Every class, those of rowVariants.ts included, with the variant in force, for a run to record. */
+/** Names a product in engine.variants: its class, the most rows it may have, both sides of its weight and how that is stored. */
+export const keyOf = (shape: ShapeClass, rows: number, n: number, k: number, dtype: string): string => `${shape} ${rows}x${n}x${k} ${dtype}`;
+
+/** Every class, those of rowVariants.ts included, with the variant in force, and what was chosen for single products: for a run to record. */
 export const variantsInForce = (e: Engine): Record<string, string> => ({
   ...Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, chosenVariant(e, shape)])),
   ...rowVariantsInForce(e),
+  ...Object.fromEntries(Object.entries(e.variants).filter(([key]) => key.includes(' '))),
 });

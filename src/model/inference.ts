@@ -5,7 +5,9 @@
 import { EtudeError } from '../config/errors.ts';
 import { outOfMemory } from '../config/messages.ts';
 import { Arena } from '../engine/arena.ts';
+import { autotune } from '../engine/autotune.ts';
 import type { Engine } from '../engine/device.ts';
+import type { Op } from '../engine/kernel.ts';
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
 import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/tensor.ts';
 import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
@@ -172,8 +174,9 @@ export class Generator {
     this.#head = head;
     const pass = async (name: string, inputs: BatchInputs, acts: typeof prefill): Promise<Pass> => {
       const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs };
-      const ops = [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
-      return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops) };
+      const ops = (): Op[] => [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
+      if (!engine.info.software) await autotune(engine, ops(), { tokens: inputs.maxTokens, targets: 1 });
+      return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops()) };
     };
     this.#prefill = await pass('prompt', this.#prefillInputs, prefill);
     this.#decode = await pass('next token', this.#decodeInputs, decode);

@@ -6,8 +6,9 @@ import { EtudeError } from '../config/errors.ts';
 import { outOfMemory } from '../config/messages.ts';
 import type { RecomputePolicy, TrainingConfig } from '../config/recipe.ts';
 import { Arena } from '../engine/arena.ts';
+import { autotune, type TuneOptions } from '../engine/autotune.ts';
 import type { Engine } from '../engine/device.ts';
-import type { StepDims } from '../engine/kernel.ts';
+import type { Op, StepDims } from '../engine/kernel.ts';
 import { adamW, gradNorm, GRAD_NORM_BLOCK } from '../engine/kernels/optimizer.ts';
 import { buildProgram, StepUniform, Submitter, type Program } from '../engine/program.ts';
 import { createTensor, destroyTensor, readTensor, writeTensor, type Tensor } from '../engine/tensor.ts';
@@ -33,6 +34,8 @@ export interface PlanOptions {
   loraDropout: number;
   /** Default 'none'. */
   recompute?: RecomputePolicy;
+  /** Measure kernel variants that this device has not measured; by default on GPUs. */
+  tune?: boolean | TuneOptions;
   training: Pick<TrainingConfig, 'adamBeta1' | 'adamBeta2' | 'adamEpsilon' | 'weightDecay' | 'maxGradNorm'>;
 }
 
@@ -92,11 +95,17 @@ export class TrainingPlan {
     const trainUse = { adapter, dropout: loraDropout, dropped };
     const evalUse = { adapter, dropout: 0, dropped: null };
     // Every kernel starts compiling here; the programs then wait for theirs one after the other, and those made are given back if one fails.
-    const micro = [
+    const makeMicro = (): Op[] => [
       ...forwardOps(ctx, acts, trainUse),
       ...lossOps(ctx, head, acts.last, scratch.dStream),
       ...backwardOps(ctx, acts.layers, trainUse, scratch, recompute),
     ];
+    let micro = makeMicro();
+    const { tune = !engine.info.software } = this.#options;
+    if (tune) {
+      await autotune(engine, micro, { tokens: maxTokens, targets: maxTargets }, tune === true ? {} : tune);
+      micro = makeMicro();
+    }
     const evaluate = [...forwardOps(ctx, acts, evalUse), ...lossOps(ctx, head, acts.last, null)];
     const optimizer = [
       ...gradNorm(engine, { label: 'gradient norm', grads, elements: adapter.elements, partial: this.#partial, stats: this.stats }),

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { autotune } from '../../src/engine/autotune.ts';
+import { autotune, type Measured } from '../../src/engine/autotune.ts';
 import type { Engine } from '../../src/engine/device.ts';
+import { compileKernel, TOKENS, type Op } from '../../src/engine/kernel.ts';
+import { matmulNN, matmulNT, matmulTN } from '../../src/engine/kernels/matmul.ts';
 import { measureGflops } from '../../src/engine/measure.ts';
-import { availableVariants, chosenVariant, defaultVariant, SHAPE_CLASSES, VARIANTS, variantsInForce, type ShapeClass } from '../../src/engine/variants.ts';
-import { openKit, type Kit } from '../kernels/run.ts';
+import { availableVariants, chosenVariant, defaultVariant, SHAPE_CLASSES, VARIANTS, variantsInForce, type MatmulVariant, type ShapeClass } from '../../src/engine/variants.ts';
+import { normal, openKit, type Kit } from '../kernels/run.ts';
 
 const defaultsOf = (e: Engine): Record<string, string> =>
   Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, defaultVariant(e, shape)]));
@@ -15,16 +17,63 @@ describe('the choice of kernel variants', () => {
   });
   afterAll(() => kit.close());
 
-  it('measures a variant this device can run for every shape class, and leaves no buffer behind', async () => {
-    const before = kit.engine.memory.live;
-    const choices = await autotune(kit.engine, { budgetMs: 60_000 });
-    expect(Object.keys(choices).sort()).toEqual([...SHAPE_CLASSES].sort());
-    for (const [shape, variant] of Object.entries(choices)) expect(availableVariants(kit.engine, shape as ShapeClass)).toContain(variant);
-    expect(kit.engine.memory.live).toBe(before);
+  /** Products of three shapes as a model has them, x of 24 rows at most. */
+  function products() {
+    const { tensor, empty, weight, engine } = kit;
+    const x = empty('x', 24 * 40);
+    const h = empty('h', 24 * 12);
+    const out = { wide: empty('wide', 24 * 48), back: empty('back', 24 * 40), grad: tensor('grad', new Float32Array(12 * 40)) };
+    const w = weight('w', 'f32', 48, 40, normal(48 * 40, 1));
+    const ops = (e = engine): Op[] => [
+      ...matmulNT(e, { label: 'wide', rows: TOKENS, x, w, y: out.wide }),
+      ...matmulNT(e, { label: 'wide again', rows: TOKENS, x, w, y: out.wide, add: 'accumulate' }),
+      ...matmulNN(e, { label: 'back', rows: TOKENS, dy: out.wide, w, dx: out.back }),
+      ...matmulTN(e, { label: 'grad', rows: TOKENS, p: h, pCols: 12, q: x, qCols: 40, out: out.grad }),
+    ];
+    return { ops, x, out };
+  }
+  const few = ['direct', 'subgroup'];
+  const DIMS = { tokens: 24, targets: 24 };
+
+  it('measures every operation once, writes the choices where ops look for them, and leaves zeros and no buffer behind', async () => {
+    const e: Engine = { ...kit.engine, variants: {} };
+    const told: Record<string, string>[] = [];
+    e.onTuned = (choices) => told.push(choices);
+    const { ops, x, out } = products();
+    const before = e.memory.live;
+    const table: Measured[] = [];
+    const choices = await autotune(e, ops(e), DIMS, { budgetMs: 60_000, only: few, onMeasured: (row) => table.push(row) });
+    expect(Object.keys(choices).sort()).toEqual(['matmulNN.wide 24x48x40 f32', 'matmulNT.wide 24x48x40 f32', 'matmulTN.skinny 24x12x40 f32']);
+    expect(e.variants).toEqual(choices);
+    expect(told).toEqual([choices]);
+    expect(table.map((row) => row.count)).toEqual([2, 1, 1]);
+    for (const row of table) {
+      expect(row.chosen).toBe(choices[row.key]);
+      for (const variant of few.filter((v) => availableVariants(e, 'matmulNT.wide').includes(v as MatmulVariant))) expect(row.ms[variant], `${row.key} ${variant}`).toBeGreaterThan(0);
+    }
+    for (const t of [x, ...Object.values(out)]) expect((await kit.read(t)).every((v) => v === 0)).toBe(true);
+    expect(e.memory.live).toBe(before);
+    expect(await autotune(e, ops(e), DIMS, { only: few })).toEqual({});
   });
 
-  it('keeps the defaults where there is no time', async () => {
-    expect(await autotune(kit.engine, { budgetMs: 0 })).toEqual(defaultsOf(kit.engine));
+  it('never chooses what does not compile or computes something else, however fast', async () => {
+    const e: Engine = { ...kit.engine, variants: {} };
+    const { ops } = products();
+    const [op] = ops(e);
+    const nothing: Op = { ...op!, pipeline: compileKernel(e, { name: 'idle', body: '@compute @workgroup_size(1) fn main() {}', access: ['read', 'read', 'read', 'read', 'write'] }).pipeline };
+    const broken: Op = { ...op!, pipeline: Promise.reject(new Error('does not compile')) };
+    broken.pipeline.catch(() => {});
+    const remake = (view: Engine): Op[] => [{ direct: op!, nothing, broken }[view.variants[op!.choice!.key]!] ?? op!];
+    const table: Measured[] = [];
+    const choices = await autotune(e, [{ ...op!, choice: { ...op!.choice!, candidates: ['direct', 'nothing', 'broken'], usual: 'broken', remake } }], DIMS, { budgetMs: 60_000, onMeasured: (row) => table.push(row) });
+    expect(Object.values(choices)).toEqual(['direct']);
+    expect(table[0]!.ms).toMatchObject({ nothing: null, broken: null });
+  });
+
+  it('chooses nothing where there is no time', async () => {
+    const e: Engine = { ...kit.engine, variants: {} };
+    expect(await autotune(e, products().ops(e), DIMS, { budgetMs: 0, only: few })).toEqual({});
+    expect(e.variants).toEqual({});
   });
 
   it('measures a speed that is a positive number of GFLOP/s', async () => {
@@ -42,6 +91,8 @@ describe('the choice of kernel variants', () => {
       expect(VARIANTS[shape]).toContain(withVariant(shape, 'no such kernel', e.info.subgroups));
       expect(withVariant(shape, 'subgroup', false)).not.toBe('subgroup');
     }
+    const one: Engine = { ...e, variants: { 'matmulNT.wide': 'direct', 'this one': 'tiled' } };
+    expect([chosenVariant(one, 'matmulNT.wide', 'this one'), chosenVariant(one, 'matmulNT.wide', 'that one')]).toEqual(['tiled', 'direct']);
   });
 
   it('records every class for a run', () => {

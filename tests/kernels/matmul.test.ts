@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/device.ts';
 import { TOKENS, type Rows } from '../../src/engine/kernel.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/engine/kernels/matmul.ts';
 import type { StorageType } from '../../src/engine/tensor.ts';
 import { availableVariants, SHAPE_CLASSES, VARIANTS, type MatmulVariant } from '../../src/engine/variants.ts';
+import { testDeviceKind } from '../setup/gpu.ts';
 import * as twin from '../reference/matmul.ts';
 import { normal, openKit, storable, type Kit } from './run.ts';
 
@@ -139,6 +141,35 @@ describe('matrix products', () => {
           }
         }
       });
+    });
+  }
+
+  /** NT and NN, with rows in parts of tiles and of blocks, and a sum that ends within a block. */
+  async function checkBoth(e: Engine, [M, N, K]: Size, dtype: StorageType): Promise<void> {
+    const x = normal(M * K, 1);
+    const dy = normal(M * N, 2);
+    const w = storable(normal(N * K, 3), dtype);
+    const [y, dx] = [kit.empty('y', M * N), kit.empty('dx', M * K)];
+    const weight = kit.weight('w', dtype, N, K, w);
+    await kit.run([
+      ...matmulNT(e, { label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: weight, y }),
+      ...matmulNN(e, { label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: weight, dx }),
+    ], { tokens: M });
+    expect(await kit.read(y), `${M} x ${N} x ${K} ${dtype}`).toBeAllclose(twin.matmulNT(x, w, M, N, K), 'f32');
+    expect(await kit.read(dx), `${M} x ${N} x ${K} ${dtype}`).toBeAllclose(twin.matmulNN(dy, w, M, N, K), 'f32');
+  }
+
+  it.each(VARIANTS['matmulNT.wide'].filter((v) => v.startsWith('tiled') && v !== 'tiled'))('%s gives its twin\'s numbers both ways', async (variant) => {
+    useVariant(kit, variant);
+    await checkBoth(kit.engine, [133, 67, 131], 'f32');
+    await checkBoth(kit.engine, [66, 140, 36], 'bf16');
+  });
+
+  // SwiftShader compiles for seconds what stages so much; npm run proof runs these on lavapipe.
+  for (const variant of VARIANTS['matmulNT.wide'].filter((v) => v.startsWith('tiled') && testDeviceKind() !== 'swiftshader')) {
+    it(`${variant} gives its twin's numbers with as many steps in workgroup memory as on GPUs`, async () => {
+      useVariant(kit, variant);
+      await checkBoth({ ...kit.engine, info: { ...kit.engine.info, software: false } }, [70, 67, 36], 'f32');
     });
   }
 

@@ -1,22 +1,21 @@
 import 'fake-indexeddb/auto';
 import { openDB } from 'idb';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openDatabase, type EtudeDatabase } from '../../src/data/db.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
-import { defaultVariant, SHAPE_CLASSES } from '../../src/engine/variants.ts';
-import { tunedVariants } from '../../src/worker/session/tuning.ts';
+import { rememberVariants } from '../../src/worker/session/tuning.ts';
 import { testGpu } from '../setup/gpu.ts';
 
 describe('the fastest kernels of a graphics adapter', () => {
   let engine: Engine;
   let db: EtudeDatabase;
-  let measured = 0;
   const database = async () => db;
-  const tune = async (e: Engine): Promise<Record<string, string>> => {
-    measured++;
-    return Object.fromEntries(SHAPE_CLASSES.map((shape) => [shape, defaultVariant(e, shape)]));
+  /** A visit with a card: what it remembers at the start. */
+  const visit = async (key: string, from = database): Promise<Engine> => {
+    const card: Engine = { ...engine, variants: {}, info: { ...engine.info, software: false, key } };
+    await rememberVariants(card, from);
+    return card;
   };
-  const card = (key: string): Engine => ({ ...engine, info: { ...engine.info, software: false, key } });
 
   beforeAll(async () => {
     engine = await openEngine(await testGpu());
@@ -27,34 +26,30 @@ describe('the fastest kernels of a graphics adapter', () => {
     db?.close();
   });
 
-  test('are measured once for an adapter, and again for another', async () => {
-    const first = await tunedVariants(card('card A'), database, tune);
-    expect(Object.keys(first).sort()).toEqual([...SHAPE_CLASSES].sort());
-    expect(await tunedVariants(card('card A'), database, tune)).toEqual(first);
-    expect(measured).toBe(1);
-    await tunedVariants(card('card B'), database, tune);
-    expect(measured).toBe(2);
+  test('are remembered for an adapter, each measurement beside the earlier ones, and not for another adapter', async () => {
+    const first = await visit('card A');
+    expect(first.variants).toEqual({});
+    first.onTuned!({ 'a product': 'tiled' });
+    first.onTuned!({ 'another': 'direct', 'a product': 'tiled64x64' });
+    await vi.waitFor(async () => expect((await visit('card A')).variants).toEqual({ 'a product': 'tiled64x64', 'another': 'direct' }));
+    expect((await visit('card B')).variants).toEqual({});
   });
 
-  test('are measured anew when what was kept cannot run here', async () => {
+  test('are measured anew when what was kept is no choice', async () => {
     const key = (await db.getAllKeys('settings')).find((k) => k.includes('card A'));
-    await db.put('settings', { 'matmulNT.wide': 'abacus' }, key!);
-    const before = measured;
-    await tunedVariants(card('card A'), database, tune);
-    expect(measured).toBe(before + 1);
+    await db.put('settings', { 'a product': 3 }, key!);
+    expect((await visit('card A')).variants).toEqual({});
   });
 
-  test('are measured for the visit where nothing can be kept', async () => {
-    const before = measured;
-    const choice = await tunedVariants(card('card C'), () => Promise.reject(new Error('storage is blocked')), tune);
-    expect(Object.keys(choice)).toHaveLength(SHAPE_CLASSES.length);
-    expect(measured).toBe(before + 1);
+  test('hold for the visit where nothing can be kept', async () => {
+    const card = await visit('card C', () => Promise.reject(new Error('storage is blocked')));
+    card.onTuned!({ 'a product': 'tiled' });
+    expect(card.variants).toEqual({});
   });
 
-  test('are not measured on a software adapter, whose defaults stand', async () => {
-    const before = measured;
-    expect(await tunedVariants({ ...engine, info: { ...engine.info, software: true } }, database, tune)).toEqual({});
-    expect(measured).toBe(before);
+  test('are not remembered for a software adapter, whose defaults stand', async () => {
+    await rememberVariants(engine, database);
+    expect(engine.onTuned).toBeNull();
   });
 });
 

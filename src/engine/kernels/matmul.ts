@@ -24,9 +24,9 @@ import tnDirect from '../../../shaders/matmul_tn.wgsl?raw';
 import tnSubgroup from '../../../shaders/matmul_tn_subgroup.wgsl?raw';
 import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, f32, linearGrid, rowCount, rowParams, type KernelSpec, type Op, type Rows } from '../kernel.ts';
+import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type KernelSpec, type Op, type Rows } from '../kernel.ts';
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
-import { chosenVariant, FEW_ROWS, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
+import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass, type TiledVariant } from '../variants.ts';
 
 type Grid = [number, number, number];
 
@@ -42,28 +42,40 @@ const over = (n: number, size: number): number => Math.ceil(n / size);
 /** A thread a 4 x 4 tile. */
 const directLaunch = (body: string): Launch => ({ body, grid: (rows, columns) => linearGrid(over(rows, 4) * over(columns, 4), 32) });
 
-const LANES = 8;
+/** Threads that broadcast to each other: software adapters have subgroups of 4 and 8, a GPU's would be left half empty by so few. */
+const lanesOf = (e: Engine): number => (e.info.software ? 8 : 32);
 /** Rows (or columns) that lanes share: 16 where there are more than 8. More of them amortise what a thread loads of its own. */
 const sharedBy = (extent: number): { TALL: boolean; height: number } => (extent > 8 ? { TALL: true, height: 16 } : { TALL: false, height: 8 });
 
-/** A workgroup a tile of TY * 8 rows x TX * 4 columns. */
+/** A workgroup a tile of TY * 8 rows x TX * 4 columns, twice as many where WIDE (lib/tile.wgsl). */
 interface TileShape {
   TX: number;
   TY: number;
   SLICES: number;
   DEPTH: number;
+  WIDE: boolean;
+  AHEAD: boolean;
 }
+/** All within 16 KB of workgroup memory and 256 threads, which every device has. */
+const TILES: Record<TiledVariant, TileShape> = {
+  'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false, AHEAD: false },
+  'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false, AHEAD: false },
+  'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
+  'tiled128x64': { TX: 8, TY: 16, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
+  'tiled128x128': { TX: 16, TY: 16, SLICES: 1, DEPTH: 8, WIDE: true, AHEAD: true },
+};
 /**
  * DEPTH, the steps of the sum held in workgroup memory, is small on software: SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and
  * tiles only run there to be tested.
  */
-const wideTile = (e: Engine): TileShape => ({ TX: 16, TY: 8, SLICES: 1, DEPTH: e.info.software ? 4 : 16 });
-const skinnyTile = (e: Engine): TileShape => (e.info.software ? { TX: 4, TY: 2, SLICES: 2, DEPTH: 8 } : { TX: 4, TY: 2, SLICES: 8, DEPTH: 32 });
+const wideTile = (e: Engine, variant: TiledVariant): TileShape => ({ ...TILES[variant], ...(e.info.software ? { DEPTH: 4 } : {}) });
+const skinnyTile = (e: Engine): TileShape => ({ TX: 4, TY: 2, WIDE: false, AHEAD: false, ...(e.info.software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) });
 const tiledLaunch = (body: string, shape: TileShape): Launch => ({
-  body: `${tile}\n${body}`,
+  body: `${sums}\n${tile}\n${body}`,
   constants: { ...shape },
-  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * 4), 1],
+  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), 1],
 });
+const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant in TILES;
 
 const rowLaunch: Launch = { body: ntRow, grid: (_, columns) => linearGrid(columns, 8) };
 
@@ -89,6 +101,10 @@ function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart:
   return Math.min(rows.kind === 'tokens' ? Infinity : rows.count, ...capacity);
 }
 
+/** What tuning may choose for a product, and how to make it again with another choice. */
+const choiceOf = (e: Engine, shape: ShapeClass, key: string, usual: MatmulVariant, inputs: Tensor[], output: Tensor, remake: Choice['remake']): Choice =>
+  ({ key, candidates: availableVariants(e, shape), usual, inputs, output, remake });
+
 const partLabel = (label: string, w: Weight, i: number): string => (w.parts.length > 1 ? `${label} part ${i}` : label);
 
 export interface MatmulNT {
@@ -112,7 +128,8 @@ export interface MatmulNT {
 
 function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number): Launch {
   const skinny = shape === 'matmulNT.skinny';
-  if (variant === 'tiled') return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e));
+  if (isTiled(variant)) return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e, variant));
+  const LANES = lanesOf(e);
   if (variant === 'row') return rowLaunch;
   if (variant === 'direct') return directLaunch(ntDirect);
   const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
@@ -127,9 +144,10 @@ function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: numbe
 export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const { w, rows } = o;
   const K = w.cols;
-  const few = mostRows(rows, [o.x, K, o.xRowStart], [o.y, w.rows, o.yRowStart]) <= FEW_ROWS;
-  const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : few ? 'matmulNT.row' : 'matmulNT.wide';
-  const variant = chosenVariant(e, shape);
+  const most = mostRows(rows, [o.x, K, o.xRowStart], [o.y, w.rows, o.yRowStart]);
+  const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : most <= FEW_ROWS ? 'matmulNT.row' : 'matmulNT.wide';
+  const key = keyOf(shape, most, w.rows, K, w.dtype);
+  const variant = chosenVariant(e, shape, key);
   const launch = launchNT(e, shape, variant, w.rows);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
@@ -149,6 +167,7 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y],
     grid: (dims) => launch.grid(rowCount(rows, dims), part.rows),
     flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
+    ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o)) } : {}),
   }));
 }
 
@@ -169,7 +188,8 @@ export interface MatmulNN {
 }
 
 function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
-  if (variant === 'tiled') return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e));
+  if (isTiled(variant)) return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e, variant));
+  const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
   return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
 }
@@ -179,7 +199,8 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
   const { w, rows } = o;
   const K = w.cols;
   const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
-  const variant = chosenVariant(e, shape);
+  const key = keyOf(shape, mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K, o.dxRowStart]), w.rows, K, w.dtype);
+  const variant = chosenVariant(e, shape, key);
   const launch = launchNN(e, shape, variant);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const leftIsBy4 = w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
@@ -200,6 +221,7 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
       tensors: [o.dy, part.tensor, o.dx],
       grid: (dims) => launch.grid(rowCount(rows, dims), K),
       flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
+      ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o)) } : {}),
     };
   });
 }
@@ -221,7 +243,8 @@ export interface MatmulTN {
 }
 
 function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
-  if (variant === 'tiled') return tiledLaunch(tnTiled, skinnyTile(e));
+  if (isTiled(variant)) return tiledLaunch(tnTiled, skinnyTile(e));
+  const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(tnDirect);
   const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
   const { TALL, height } = sharedBy(narrow);
@@ -231,7 +254,9 @@ function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Laun
 /** out[P, Q] (+)= alpha * sum_m p[m, P] q[m, Q]; with no rows nothing is written. */
 export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const { rows, pCols: P, qCols: Q } = o;
-  const variant = chosenVariant(e, 'matmulTN.skinny');
+  const shape: ShapeClass = 'matmulTN.skinny';
+  const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q, 0]), P, Q, 'f32');
+  const variant = chosenVariant(e, shape, key);
   const launch = launchTN(e, variant, P, Q);
   return [{
     label: o.label,
@@ -244,5 +269,6 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
     tensors: [o.p, o.q, o.out],
     grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(P, Q)),
     flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
+    choice: choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o)),
   }];
 }

@@ -15,7 +15,7 @@ import { refuse } from './refuse.ts';
 import { LOST_WITHIN, type RunControl } from './runControl.ts';
 import { Runs } from './runs.ts';
 import type { Tuned } from './tuned.ts';
-import { tunedVariants } from './tuning.ts';
+import { rememberVariants } from './tuning.ts';
 
 export class SessionState {
   readonly environment: SessionEnvironment;
@@ -63,7 +63,7 @@ export class SessionState {
     this.#engine ??= openEngine(this.environment.gpu, { watched: this.#watched }).then(async (engine) => {
       this.#loss = engine.lost;
       void engine.lost.then((message) => this.#deviceLost(message));
-      Object.assign(engine.variants, await tunedVariants(engine, async () => (await this.data()).db));
+      await rememberVariants(engine, async () => (await this.data()).db);
       return engine;
     }).catch((error: unknown) => {
       this.#engine = null;

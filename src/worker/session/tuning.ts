@@ -3,31 +3,33 @@
  * choice in the next run would change that run's last bits. Software adapters keep their defaults, which were measured before.
  */
 import type { EtudeDatabase } from '../../data/db.ts';
-import { autotune } from '../../engine/autotune.ts';
 import type { Engine } from '../../engine/device.ts';
-import { availableVariants, SHAPE_CLASSES } from '../../engine/variants.ts';
 
 /** Raised when kernels change so much that old measurements mislead. */
-const MEASUREMENT = 1;
+const MEASUREMENT = 2;
 
 const keyOf = (engine: Engine): string => `variants ${MEASUREMENT}\n${engine.info.key}\n${globalThis.navigator?.userAgent ?? ''}`;
 
 /**
- * Kernel variants by shape class, for engine.variants.
- * @param database where choices are kept; without one the choice holds for this visit
+ * Gives engine.variants what earlier visits measured, and keeps what this one measures.
+ * @param database where choices are kept; without one they hold for this visit
  */
-export async function tunedVariants(engine: Engine, database: () => Promise<EtudeDatabase>, tune: (engine: Engine) => Promise<Record<string, string>> = autotune): Promise<Record<string, string>> {
-  if (engine.info.software) return {};
-  const db = await database().catch(() => null);
+export async function rememberVariants(engine: Engine, database: () => Promise<EtudeDatabase>): Promise<void> {
+  if (engine.info.software) return;
   const key = keyOf(engine);
-  const kept: unknown = await db?.get('settings', key).catch(() => null);
-  if (isChoice(engine, kept)) return kept;
-  const choice = await tune(engine);
-  await db?.put('settings', choice, key).catch(() => null);
-  return choice;
+  const kept = async (): Promise<Record<string, string>> => {
+    const value: unknown = await (await database()).get('settings', key);
+    return isChoice(value) ? value : {};
+  };
+  Object.assign(engine.variants, await kept().catch(() => ({})));
+  // One after the other: each adds to what is there.
+  let last = Promise.resolve();
+  engine.onTuned = (choices) => {
+    last = last.then(async () => {
+      await (await database()).put('settings', { ...(await kept()), ...choices }, key);
+    }).catch(() => {});
+  };
 }
 
-/** What was kept may be of another version, or of an adapter that has lost a feature. */
-const isChoice = (engine: Engine, kept: unknown): kept is Record<string, string> =>
-  typeof kept === 'object' && kept !== null
-  && SHAPE_CLASSES.every((shape) => (availableVariants(engine, shape) as string[]).includes(String((kept as Record<string, unknown>)[shape])));
+const isChoice = (value: unknown): value is Record<string, string> =>
+  typeof value === 'object' && value !== null && Object.values(value).every((variant) => typeof variant === 'string');
