@@ -2,6 +2,7 @@
  * Owns the order in which a run sees its rows: shuffled by (seed, epoch), grouped into batches and those into windows of
  * one optimizer step, resumable from a cursor of two numbers. Refuses to know how a row is read, encoded and trained on.
  */
+import type { BalancedRows } from './balance.ts';
 import { collatePacked, packFirstFit } from './collator.ts';
 import { permutation } from './random.ts';
 import { countTargets, type Batch, type EncodedRow } from './types.ts';
@@ -43,6 +44,8 @@ export interface LoaderOptions {
   packing: boolean;
   /** Tokens of a packed row. */
   maxLength: number;
+  /** Draws rows by group in place of each of `rows` once. With packing it draws the same rows every epoch. */
+  balance?: BalancedRows;
 }
 
 export const START: DataCursor = { epoch: 0, window: 0 };
@@ -60,10 +63,11 @@ export class DataLoader {
   constructor(source: RowSource, options: LoaderOptions) {
     this.#source = source;
     this.#options = options;
-    const { rows, lengths, packing, maxLength, batchSize, gradientAccumulationSteps } = options;
-    if (rows.length === 0) throw new RangeError('a loader needs at least one row');
-    this.#packs = packing ? packFirstFit(rows, lengths, maxLength) : null;
-    this.#numUnits = this.#packs?.length ?? rows.length;
+    const { rows, lengths, packing, maxLength, batchSize, gradientAccumulationSteps, balance } = options;
+    const rowsPerEpoch = balance?.rowsPerEpoch ?? rows.length;
+    if (rowsPerEpoch === 0) throw new RangeError('a loader needs at least one row');
+    this.#packs = packing ? packFirstFit(balance?.epoch(0) ?? rows, lengths, maxLength) : null;
+    this.#numUnits = this.#packs?.length ?? rowsPerEpoch;
     this.batchesPerEpoch = Math.ceil(this.#numUnits / batchSize);
     this.stepsPerEpoch = Math.ceil(this.batchesPerEpoch / gradientAccumulationSteps);
   }
@@ -82,9 +86,9 @@ export class DataLoader {
 
   async #load({ epoch, window }: DataCursor): Promise<Window> {
     const { batchSize, gradientAccumulationSteps } = this.#options;
-    const order = this.#order(epoch);
+    const { order, rows: drawn } = this.#order(epoch);
     const from = window * gradientAccumulationSteps * batchSize;
-    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#packs?.[unit] ?? [this.#options.rows[unit]!]);
+    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#packs?.[unit] ?? [drawn[unit]!]);
     if (units.length === 0) throw new RangeError(`epoch ${epoch} has ${this.stepsPerEpoch} windows, not ${window + 1}`);
     const rows = await this.#source(units.flat());
     const batches: Batch[] = [];
@@ -104,15 +108,26 @@ export class DataLoader {
     };
   }
 
-  #ordered: { epoch: number; order: Int32Array } | null = null;
+  /** The packed sequence a row is in: its number from 0, and its rows in order. Null without packing, or for a row that is not among these. */
+  packOf(row: number): { number: number; of: number; rows: readonly number[] } | null {
+    const number = this.#packs?.findIndex((pack) => pack.includes(row)) ?? -1;
+    return number < 0 ? null : { number, of: this.#numUnits, rows: this.#packs![number]! };
+  }
 
-  #order(epoch: number): Int32Array {
-    const { shuffle, seed } = this.#options;
+  #ordered: { epoch: number; order: Int32Array; rows: Int32Array } | null = null;
+
+  /** Units in the order of an epoch, and the rows that single units stand for. */
+  #order(epoch: number): { order: Int32Array; rows: Int32Array } {
+    const { shuffle, seed, balance, rows } = this.#options;
     if (this.#ordered?.epoch !== epoch) {
       const n = this.#numUnits;
-      this.#ordered = { epoch, order: shuffle ? permutation(n, seed, epoch) : new Int32Array(n).map((_, i) => i) };
+      this.#ordered = {
+        epoch,
+        order: shuffle ? permutation(n, seed, epoch) : new Int32Array(n).map((_, i) => i),
+        rows: balance && !this.#packs ? balance.epoch(epoch) : rows,
+      };
     }
-    return this.#ordered.order;
+    return this.#ordered;
   }
 }
 

@@ -4,7 +4,7 @@
  * each (the finaliser of MurmurHash3); one stream a use keeps shuffling, splitting and hashing apart.
  */
 
-export const STREAMS = { shuffle: 0x5348_5546, split: 0x5350_4c49 } as const;
+export const STREAMS = { shuffle: 0x5348_5546, split: 0x5350_4c49, balance: 0x4241_4c41 } as const;
 
 function mix(word: number): number {
   let x = word | 0;
