@@ -6,6 +6,7 @@ import { variantsInForce } from '../../src/engine/variants.ts';
 import { create } from '../../src/worker/bench/harness.ts';
 import { stepFlops } from '../../src/worker/bench/flops.ts';
 import { kernelGroup, runBench, spreadOf, type BenchResult } from '../../src/worker/bench/runBench.ts';
+import { countFlops } from '../../src/train/planner.ts';
 import { parseShape } from '../../src/worker/bench/shapes.ts';
 import { testGpu } from '../setup/gpu.ts';
 
@@ -51,14 +52,16 @@ test('a spread is the median with the tenth and ninetieth percentile', () => {
   expect(spreadOf([5, 1, 2, 3, 4, 10, 9, 8, 7, 6])).toEqual({ median: 6, low: 2, high: 10 });
 });
 
+const SHAPE = 'L=2,d=32,H=2,Hkv=1,ff=64,V=128,B=2,T=16';
+
 describe('a run at a tiny shape', () => {
   let engine: Engine;
   let result: BenchResult;
 
   beforeAll(async () => {
     engine = await openEngine(await testGpu());
-    const shape = parseShape('L=2,d=32,H=2,Hkv=1,ff=64,V=128,B=2,T=16', { batch: 1, length: 1 });
-    result = await runBench(engine, shape, { steps: 4, warmup: 1, generate: 4, r: 4, peakTflops: 1, sides: [64] });
+    const shape = parseShape(SHAPE, { batch: 1, length: 1 });
+    result = await runBench(engine, shape, { steps: 4, warmup: 1, generate: 4, r: 4, peakTflops: 1, sides: [64], recompute: true });
   });
   afterAll(() => engine?.destroy());
 
@@ -94,6 +97,26 @@ describe('a run at a tiny shape', () => {
     expect(kernels.reduce((n, k) => n + k.ms, 0)).toBeCloseTo(kernelMs, 6);
     expect(kernelMs).toBeLessThanOrEqual(stepMs);
     expect(kernelMs).toBeGreaterThan(0);
+  });
+
+  test('says what a cold start is made of', () => {
+    const { loadMs, compileMs, kernels, stepMs } = result.coldStart;
+    expect(kernels).toBeGreaterThan(10);
+    for (const time of [loadMs, compileMs, stepMs]) expect(time).toBeGreaterThan(0);
+  });
+
+  test('holds what recomputing costs against what its extra work explains', () => {
+    const [none, cheap, layers] = result.recompute!;
+    expect([none!.policy, cheap!.policy, layers!.policy]).toEqual(['none', 'cheap', 'layers']);
+    expect([none!.timeRatio, none!.flopsRatio, none!.activationRatio]).toEqual([1, 1, 1]);
+    for (const r of result.recompute!) expect(r.unexplained).toBeCloseTo(r.timeRatio / r.flopsRatio, 9);
+    expect(layers!.activationBytes).toBeLessThan(cheap!.activationBytes);
+    expect(cheap!.activationBytes).toBeLessThan(none!.activationBytes);
+    expect(layers!.workspaceBytes).toBeLessThan(none!.workspaceBytes);
+    // Counted here from the dispatches, by the planner from the shape.
+    const { config, batch, length } = parseShape(SHAPE, { batch: 1, length: 1 });
+    const counted = countFlops({ config, lora: lora(4), weightBytes: 0, maxTokens: batch * length, maxTargets: batch * (length - 1), maxPositions: length, maxBinding: 1 << 27 });
+    expect(Math.abs(layers!.flopsRatio / (1 + counted.layers / counted.step) - 1)).toBeLessThan(0.05);
   });
 
   test('leaves the chosen variants as they were', () => {

@@ -3,16 +3,15 @@
  * A step is LoRA of rank 16 on all seven projections over frozen bf16 weights, so compare by FLOP/s: about 4 FLOP a parameter and
  * token, where full training takes 6.
  */
-import { loraConfigSchema, TARGET_MODULES, trainingConfigSchema } from '../../config/recipe.ts';
+import { loraConfigSchema, TARGET_MODULES } from '../../config/recipe.ts';
 import { openEngine, type Engine } from '../../engine/device.ts';
-import { ReadbackRing } from '../../engine/readbackRing.ts';
-import { flattenBatch } from '../../model/batchInputs.ts';
 import { allTargets, LoraAdapter } from '../../model/lora.ts';
 import { parseModelConfig } from '../../model/parseConfig.ts';
 import { destroyWeights, loadWeights } from '../../model/weights.ts';
-import { STATS, TrainingPlan } from '../../train/plan.ts';
+import { fullBatch, fullPairs } from './batch.ts';
 import { timeMatmul } from './ceiling.ts';
 import { stepFlops } from './flops.ts';
+import { Steps } from './steps.ts';
 import { syntheticTensors } from './syntheticModel.ts';
 
 export interface HarnessShape {
@@ -52,7 +51,6 @@ export interface Harness {
   destroy(): void;
 }
 
-const LEARNING_RATE = 1e-4;
 const RANK = 16;
 
 export async function create({ shape, tokens, gpu, info, onEngine }: HarnessOptions): Promise<Harness> {
@@ -67,33 +65,18 @@ export async function create({ shape, tokens, gpu, info, onEngine }: HarnessOpti
   const weights = await loadWeights(engine, config, syntheticTensors(config));
   const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
   adapter.initialise(42);
-  const inputIds = Int32Array.from({ length: B * T }, (_, i) => (tokens ? tokens[i]! : i * 7919 + 13) % V);
-  const flat = flattenBatch({
-    shape: [B, T], inputIds, labels: inputIds, positions: Int32Array.from({ length: B * T }, (_, i) => i % T), segments: new Int32Array(B * T).fill(1),
-  });
-  const plan = await TrainingPlan.create({
-    engine, config, weights, adapter, maxTokens: flat.tokens, maxTargets: flat.targets, maxPositions: T, loraDropout: 0, training: trainingConfigSchema.parse({}),
-  });
-  const ring = new ReadbackRing(engine, 'stats', STATS.size, 3);
-  const flopsPerStep = stepFlops(config, lora, { tokens: B * T, targets: flat.targets, pairs: (B * T * (T + 1)) / 2 }).total;
+  const flat = fullBatch(V, B, T, tokens);
+  const steps = await Steps.create({ model: { engine, config, weights }, adapter, flat, length: T });
+  const flopsPerStep = stepFlops(config, lora, { tokens: B * T, targets: flat.targets, pairs: fullPairs(B, T) }).total;
   info?.(`Etude on ${engine.info.description}: LoRA r ${RANK} on all projections, ${(flopsPerStep / 1e9).toFixed(2)} GFLOP a step`);
-  let steps = 0;
   return {
     kind: 'lora',
     flopsPerStep,
-    async step() {
-      plan.resetStats();
-      await plan.microBatch(flat, 1 / flat.targets, 0);
-      await plan.optimizerStep(LEARNING_RATE, ++steps);
-      return new Promise<number>((resolve, reject) => {
-        ring.push(plan.stats, (stats) => resolve(stats[STATS.loss]!)).catch(reject);
-      });
-    },
+    step: async () => (await steps.push()).loss,
     sync: () => engine.device.queue.onSubmittedWorkDone(),
     matmul: (n, iters) => timeMatmul(engine, n, 'f32', iters),
     destroy() {
-      ring.destroy();
-      plan.destroy();
+      steps.destroy();
       adapter.destroy();
       destroyWeights(engine, weights);
       engine.destroy();

@@ -2,19 +2,19 @@
  * Owns one measurement of this device, in one process: the largest matrix product, a LoRA training step, where the step's time
  * goes, and generation. Runs in Node and in a page. Everything it reports was measured in this run.
  */
-import { loraConfigSchema, TARGET_MODULES, trainingConfigSchema, type LoraConfig } from '../../config/recipe.ts';
+import { loraConfigSchema, TARGET_MODULES, type LoraConfig } from '../../config/recipe.ts';
 import type { Engine } from '../../engine/device.ts';
 import { Profiler } from '../../engine/profiler.ts';
-import { ReadbackRing } from '../../engine/readbackRing.ts';
 import { variantsInForce } from '../../engine/variants.ts';
-import { flattenBatch, type FlatBatch } from '../../model/batchInputs.ts';
 import { Generator, type ModelOnGpu } from '../../model/inference.ts';
 import { allTargets, LoraAdapter } from '../../model/lora.ts';
 import { destroyWeights, loadWeights } from '../../model/weights.ts';
-import { STATS, TrainingPlan } from '../../train/plan.ts';
+import { fullBatch, fullPairs } from './batch.ts';
 import { measureCopy, measureMatmuls, type MatmulFigure } from './ceiling.ts';
 import { stepFlops } from './flops.ts';
+import { measureRecompute, type RecomputeFigure } from './recompute.ts';
 import type { BenchShape } from './shapes.ts';
+import { Steps } from './steps.ts';
 import { syntheticTensors } from './syntheticModel.ts';
 
 export interface BenchOptions {
@@ -28,6 +28,8 @@ export interface BenchOptions {
   peakTflops: number | null;
   /** Sides of the large products; by kind of device where not given. */
   sides?: readonly number[];
+  /** Measures steps that compute parts of the forward pass again, beside those that keep all of it. */
+  recompute?: boolean;
 }
 
 export interface Spread {
@@ -42,9 +44,16 @@ export interface BenchResult {
   shape: { name: string; layers: number; hidden: number; heads: number; kvHeads: number; intermediate: number; vocab: number; parameters: number; batch: number; length: number; r: number };
   variants: Record<string, string>;
   matmul: { best: MatmulFigure; all: MatmulFigure[]; shareOfPeak: number | null };
-  /** Milliseconds from the first request of a kernel to the end of the first step: compiling, allocating, one step. */
-  firstStepMs: number;
-  loadMs: number;
+  /** Milliseconds from nothing on the device to the end of the first step. */
+  coldStart: {
+    /** Making the weights and bringing them to the device. */
+    loadMs: number;
+    /** Every kernel of a run asked for at once, until the last is compiled; buffers with it. */
+    compileMs: number;
+    kernels: number;
+    /** The first step by itself: some drivers compile at the first dispatch. */
+    stepMs: number;
+  };
   step: {
     ms: Spread;
     tokensPerSecond: number;
@@ -61,7 +70,15 @@ export interface BenchResult {
     lastLoss: number;
   };
   /** A separate run with a pass a dispatch; null where the device has no timestamps. */
-  profile: { stepMs: number; kernelMs: number; slowdown: number; kernels: { name: string; ms: number; share: number; count: number }[] } | null;
+  profile: {
+    stepMs: number;
+    kernelMs: number;
+    slowdown: number;
+    /** Share of a normal step in which no kernel runs, by the sum of its kernels' times; null where passes of their own made those longer than the step. */
+    idleShare: number | null;
+    kernels: { name: string; ms: number; share: number; count: number }[];
+  } | null;
+  recompute: RecomputeFigure[] | null;
   memory: { peakBytes: number; weightBytes: number; activationBytes: number };
   generation: { tokensPerSecond: number; copyGBs: number; shareOfCopy: number } | null;
 }
@@ -76,22 +93,8 @@ export function spreadOf(times: readonly number[]): Spread {
 /** What a dispatch does, whatever its layer: 'model.layers.0.mlp.up_proj lora dA' -> 'up_proj lora dA'. */
 export const kernelGroup = (label: string): string => label.replaceAll(/\bmodel\.layers\.\d+\.(self_attn|mlp)\.|\blayer \d+ | part \d+$/g, '').trim();
 
-/** Full rows: every token is real and every one but the first of its row is a target. */
-function fullBatch({ batch, length, config }: BenchShape): FlatBatch {
-  const inputIds = Int32Array.from({ length: batch * length }, (_, i) => (i * 7919 + 13) % config.vocabSize);
-  return flattenBatch({
-    shape: [batch, length], inputIds, labels: inputIds,
-    positions: Int32Array.from({ length: batch * length }, (_, i) => i % length),
-    segments: new Int32Array(batch * length).fill(1),
-  });
-}
-
 export async function runBench(engine: Engine, shape: BenchShape, options: BenchOptions, say: (line: string) => void = () => {}): Promise<BenchResult> {
   const { config, batch, length } = shape;
-  say('largest product');
-  const all = await measureMatmuls(engine, options.sides);
-  const best = all.reduce((a, b) => (b.gflops > a.gflops ? b : a));
-
   say('weights');
   const loading = performance.now();
   const weights = await loadWeights(engine, config, syntheticTensors(config));
@@ -102,8 +105,12 @@ export async function runBench(engine: Engine, shape: BenchShape, options: Bench
   const model: ModelOnGpu = { engine, config, weights };
   try {
     const trained = await benchSteps(model, adapter, shape, options, say);
+    const peakBytes = engine.memory.peak;
     const generation = options.generate > 0 ? await benchGeneration(model, adapter, options.generate, say) : null;
-    const flops = stepFlops(config, lora, { tokens: batch * length, targets: batch * (length - 1), pairs: (batch * length * (length + 1)) / 2 }).total;
+    say('largest product');
+    const all = await measureMatmuls(engine, options.sides);
+    const best = all.reduce((a, b) => (b.gflops > a.gflops ? b : a));
+    const flops = stepFlops(config, lora, { tokens: batch * length, targets: batch * (length - 1), pairs: fullPairs(batch, length) }).total;
     const { times, ...step } = trained.step;
     const ms = spreadOf(times);
     const gflops = flops / ms.median / 1e6;
@@ -116,11 +123,11 @@ export async function runBench(engine: Engine, shape: BenchShape, options: Bench
       },
       variants: variantsInForce(engine),
       matmul: { best, all, shareOfPeak: options.peakTflops === null ? null : best.gflops / 1000 / options.peakTflops },
-      firstStepMs: trained.firstStepMs,
-      loadMs,
+      coldStart: { loadMs, ...trained.coldStart },
       step: { ms, tokensPerSecond: (batch * length * 1000) / ms.median, flops, gflops, mfu: gflops / best.gflops, ...step },
-      profile: trained.profile && { ...trained.profile, slowdown: trained.profile.stepMs / ms.median },
-      memory: { peakBytes: engine.memory.peak, weightBytes: weights.bytes, activationBytes: trained.activationBytes },
+      profile: trained.profile && { ...trained.profile, slowdown: trained.profile.stepMs / ms.median, idleShare: trained.profile.kernelMs > ms.median ? null : 1 - trained.profile.kernelMs / ms.median },
+      recompute: trained.recompute,
+      memory: { peakBytes, weightBytes: weights.bytes, activationBytes: trained.activationBytes },
       generation,
     };
   } finally {
@@ -130,41 +137,21 @@ export async function runBench(engine: Engine, shape: BenchShape, options: Bench
 }
 
 async function benchSteps(model: ModelOnGpu, adapter: LoraAdapter, shape: BenchShape, options: BenchOptions, say: (line: string) => void) {
-  const { engine } = model;
-  const flat = fullBatch(shape);
+  const { engine, config } = model;
+  const flat = fullBatch(config.vocabSize, shape.batch, shape.length);
   say('first step');
   const cold = performance.now();
-  const plan = await TrainingPlan.create({
-    ...model, adapter, maxTokens: flat.tokens, maxTargets: flat.targets, maxPositions: shape.length, loraDropout: 0, training: trainingConfigSchema.parse({}),
-  });
-  const ring = new ReadbackRing(engine, 'stats', STATS.size, 3);
-  const arrivals: number[] = [];
-  const losses: number[] = [];
-  let t = 0;
-  const step = async (): Promise<void> => {
-    plan.resetStats();
-    await plan.microBatch(flat, 1 / flat.targets, 0);
-    await plan.optimizerStep(1e-4, ++t);
-    await ring.push(plan.stats, (stats) => {
-      arrivals.push(performance.now());
-      losses.push(stats[STATS.loss]!);
-    });
-  };
-  const rounds = async (n: number): Promise<void> => {
-    for (let i = 0; i < n; i++) await step();
-    await ring.drain();
-  };
+  const steps = await Steps.create({ model, adapter, flat, length: shape.length });
+  const compileMs = performance.now() - cold;
+  const { plan, losses } = steps;
+  let measured;
   try {
-    await rounds(1);
-    const firstStepMs = performance.now() - cold;
-    if (options.warmup > 0) await rounds(options.warmup);
+    const coldStart = { compileMs, kernels: engine.pipelines.size, stepMs: (await steps.run(1))[0]! };
+    if (options.warmup > 0) await steps.run(options.warmup);
     say(`${options.steps} steps`);
-    arrivals.length = 0;
-    const start = performance.now();
     const before = { ...plan.submitter.counted };
-    await rounds(options.steps);
+    const times = await steps.run(options.steps);
     const { submits, dispatches, encodeMs } = plan.submitter.counted;
-    const times = arrivals.map((at, i) => at - (i === 0 ? start : arrivals[i - 1]!));
     const done = { dispatches: dispatches - before.dispatches, cpuMs: encodeMs - before.encodeMs };
     const counted = {
       times,
@@ -175,28 +162,25 @@ async function benchSteps(model: ModelOnGpu, adapter: LoraAdapter, shape: BenchS
       firstLoss: losses[0]!,
       lastLoss: losses.at(-1)!,
     };
-    return { firstStepMs, step: counted, profile: await profileStep(plan, engine, step, ring, say), activationBytes: plan.activationBytes };
+    measured = { coldStart, step: counted, profile: await profileStep(steps, engine, say), activationBytes: plan.activationBytes };
   } finally {
-    ring.destroy();
-    plan.destroy();
+    steps.destroy();
   }
+  return { ...measured, recompute: options.recompute ? await measureRecompute(model, adapter, flat, shape.length, options.steps, say) : null };
 }
 
-async function profileStep(plan: TrainingPlan, engine: Engine, step: () => Promise<void>, ring: ReadbackRing, say: (line: string) => void) {
+async function profileStep(steps: Steps, engine: Engine, say: (line: string) => void) {
+  const { plan } = steps;
   const profiler = Profiler.create(engine);
   if (!profiler) return null;
   say('time by kernel');
   try {
     plan.submitter.profiler = profiler;
     // The first profiled step pays for what a pass a dispatch needs the first time.
-    await step();
-    await ring.drain();
+    await steps.run(1);
     await profiler.settle();
     profiler.times.clear();
-    const start = performance.now();
-    await step();
-    await ring.drain();
-    const stepMs = performance.now() - start;
+    const [stepMs = 0] = await steps.run(1);
     await profiler.settle();
     const groups = new Map<string, { ms: number; count: number }>();
     for (const [label, { ms, count }] of profiler.times) {
