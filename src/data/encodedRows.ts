@@ -1,6 +1,7 @@
 /** Owns the way from a stored row to an encoded one under a dataset's mapping and switches, for report, inspector and trainer alike. */
 import type { RowSource } from './loader.ts';
 import { isObject, listField, toMessages, withTrainedTurns, type RowMessages } from './messages.ts';
+import { originsOf } from './origins.ts';
 import type { DatasetStore } from './store.ts';
 import { inspectRow, type EncodedConversation, type RefusedRow, type RowEncoder } from './template.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -22,7 +23,9 @@ export function encodeStoredRow(
 export function inspectStoredRow(
   row: StoredRow, mapping: Mapping, encoder: RowEncoder, tokenizer: Tokenizer, trainedTurns?: Record<number, boolean>,
 ): InspectedRow {
-  return inspectRow(encodeStoredRow(row, mapping, encoder, trainedTurns), tokenizer, row);
+  const encoded = encodeStoredRow(row, mapping, encoder, trainedTurns);
+  const converted = messagesOf(row, mapping, encoder);
+  return inspectRow(encoded, tokenizer, row, encoded.ok && converted.ok ? originsOf(encoded.rendered, row.value, mapping, converted.messages) : []);
 }
 
 /** Encoded rows of a stored dataset by index. Throws for a row that is refused: the report leaves such rows out. */

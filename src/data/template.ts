@@ -4,6 +4,7 @@
  */
 import { EtudeError } from '../config/errors.ts';
 import type { EncodedRow, FindingKind, InspectedRow, InspectedToken, Message, TemplateId } from './types.ts';
+import { THE_TEMPLATE, type Origin } from './origins.ts';
 import { fixedTemplate } from './templates/fixed.ts';
 import { ModelTemplate } from './templates/model.ts';
 import { isTrained, MaskRefusal, type ConversationTemplate, type Rendered } from './templates/rendered.ts';
@@ -119,7 +120,7 @@ export class RowEncoder {
     const trained = isTrained(message);
     return {
       text, injected: [],
-      turns: [{ role: 'text', messageIndex: 0, start: 0, end: text.length, trained }],
+      turns: [{ role: 'text', messageIndex: 0, start: 0, end: text.length, trained, content: { start: start.length, end: start.length + message.content.length } }],
       trained: trained ? [{ start: start.length, end: text.length, messageIndex: 0, closed: eosToken !== null }] : [],
     };
   }
@@ -161,16 +162,23 @@ function markTrained(tokens: EncodedText, rendered: Rendered): Uint8Array {
   return trained;
 }
 
-/** A row as the mask inspector shows it: exactly what the collator will be fed, turn by turn. */
-export function inspectRow(encoded: EncodedConversation | RefusedRow, tokenizer: Tokenizer, place: { index: number; line: number }): InspectedRow {
+/**
+ * A row as the mask inspector shows it: exactly what the collator will be fed, turn by turn.
+ * @param origins where stretches of the rendered text come from, in order; what lies between them is the template's
+ */
+export function inspectRow(encoded: EncodedConversation | RefusedRow, tokenizer: Tokenizer, place: { index: number; line: number }, origins: readonly Origin[] = []): InspectedRow {
   if (!encoded.ok) return { ...place, totalTokens: 0, trainedTokens: 0, keptTokens: 0, turns: [], refused: encoded.reason };
   const { tokens, row, rendered, trained } = encoded;
   const kept = row.inputIds.length;
   const turns = rendered.turns.map(({ role, messageIndex, trained }) => ({ role, messageIndex, trained, tokens: [] as InspectedToken[] }));
   let turn = 0;
+  let origin = 0;
   tokens.ids.forEach((id, i) => {
+    while (origin < origins.length && origins[origin]!.end <= tokens.start[i]!) origin++;
+    const source = origins[origin];
+    const from = source && source.start < tokens.end[i]! ? source.from : THE_TEMPLATE;
     while (turn + 1 < turns.length && tokens.start[i]! >= rendered.turns[turn]!.end) turn++;
-    turns[turn]?.tokens.push({ id, text: tokenizer.tokenText(id), trained: trained[i] === 1, special: tokenizer.specialIds.has(id), cut: i >= kept });
+    turns[turn]?.tokens.push({ id, text: tokenizer.tokenText(id), trained: trained[i] === 1, special: tokenizer.specialIds.has(id), cut: i >= kept, from });
   });
   let trainedTokens = 0;
   for (const label of row.labels) if (label !== IGNORE_INDEX) trainedTokens++;

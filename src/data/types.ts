@@ -107,8 +107,8 @@ export interface DatasetSummary {
 /** A correction of many rows at once, recorded with the dataset and undone as a whole. The stored rows stay as they are. */
 export interface AppliedFix {
   id: string;
-  /** The finding it answers. */
-  kind: FindingKind;
+  /** The finding it answers; or rows switched off one by one, or rows that another dataset has too. */
+  kind: FixKind;
   action: FixAction;
   appliedAt: number;
   /** Rows it concerns, all of them, in file order. */
@@ -121,6 +121,8 @@ export interface AppliedFix {
 
 /** A fix as it is listed. */
 export type FixSummary = Pick<AppliedFix, 'id' | 'kind' | 'action' | 'title' | 'appliedAt'> & { rows: number };
+
+export type FixKind = FindingKind | 'row-switch' | 'overlap';
 
 /** 'drop' leaves the rows out, 'trim' takes white space off the ends of their contents. */
 export type FixAction = 'drop' | 'trim';
@@ -144,6 +146,8 @@ export interface InspectedToken {
   special: boolean;
   /** Lost to truncation. */
   cut: boolean;
+  /** Where its text comes from, in words: a field of the row, or the template. */
+  from: string;
 }
 
 /** A stretch of tokens of one turn; text the template adds between turns belongs to the turn it precedes or closes. */
@@ -164,6 +168,8 @@ export interface InspectedRow {
   turns: InspectedTurn[];
   /** Why the row is refused, when it is. */
   refused?: string;
+  /** Titles of the fixes that leave the row out of training; missing where none does. */
+  leftOutBy?: string[];
 }
 
 export type FindingKind =

@@ -194,6 +194,27 @@ export interface ExportResult {
   ok: boolean;
 }
 
+/** What a model loses on each token of an inspected row, in nats. */
+export interface TokenLosses {
+  /** By position; null for the first token, which nothing predicts, and for tokens that are cut off. */
+  losses: (number | null)[];
+  /** Over the trained tokens, as training counts it; null where none is trained. */
+  mean: number | null;
+  /** e to the mean. */
+  perplexity: number | null;
+}
+
+/** Where training puts a row. */
+export interface TrainingPlace {
+  /** 'unused': left out, or nothing in it is trained. */
+  part: 'train' | 'heldOut' | 'unused';
+  /** With packing, of a row that is trained: its sequence, the tokens before it there, and the rows beside it (indices, in order, at most 1,000). */
+  pack: { number: number; of: number; from: number; tokens: number; capacity: number; rows: number[] } | null;
+}
+
+/** Rows of one dataset that ask what another asks: all counted, 1,000 pairs listed. */
+export interface OverlapPairs { count: number; rows: number[]; otherRows: number[] }
+
 /** A model the hub's search found. */
 export interface HubModel {
   repo: string;
@@ -284,14 +305,28 @@ export interface Requests extends RowRequests {
   };
   /** Keeps a row's switches in the dataset, so that training masks the row as data.inspect shows it. */
   'data.setTrainedTurns': { args: { datasetId: string; index: number; trainedTurns: Record<number, boolean> }; result: null };
+  /** Computed on the GPU, of the row as data.inspect shows it. Refused while a run goes on; 'tuned' needs a tuned adapter. */
+  'data.tokenLoss': {
+    args: { datasetId: string; index: number; template: TemplateId; maxLength: number; trainedTurns?: Record<number, boolean>; which: 'base' | 'tuned' };
+    result: TokenLosses;
+  };
+  /** Needs the report of the same template and length; reads every row where it is not made yet. */
+  'data.trainingPlace': { args: { datasetId: string; index: number; recipe: Recipe }; result: TrainingPlace };
+  /** A whole row on or off; off is kept as a fix of the kind 'row-switch', on takes the row out of every fix that leaves it out. */
+  'data.setRowTrained': { args: { datasetId: string; index: number; trained: boolean }; result: FixSummary[] };
   'data.report': { args: { datasetId: string; template: TemplateId; maxLength: number }; result: DataReport };
   /** Makes the finding's correction for all of its rows: recorded with the dataset, named in the record of changes, undoable. Gives all fixes in force. */
   'data.applyFix': { args: { datasetId: string; kind: FindingKind; template: TemplateId; maxLength: number }; result: FixSummary[] };
   /** Takes a fix back; without an id the last one. */
   'data.undoFix': { args: { datasetId: string; fixId?: string }; result: FixSummary[] };
   'data.fixes': { args: { datasetId: string }; result: FixSummary[] };
-  /** Rows whose prompt another dataset (a test file) has too: all counted, 1,000 listed. */
-  'data.overlap': { args: { datasetId: string; otherId: string }; result: { count: number; rows: number[]; otherRows: number[] } };
+  /**
+   * Rows whose prompt another dataset (a test file) has too: the same but for case and spacing, and in `near` nearly the same, those that
+   * are the same left aside. `partial`: too many candidates, not all were compared.
+   */
+  'data.overlap': { args: { datasetId: string; otherId: string }; result: OverlapPairs & { near: OverlapPairs; partial: boolean } };
+  /** Leaves all of those rows out of training, as a fix; `near` also those that are nearly the same. */
+  'data.leaveOutOverlap': { args: { datasetId: string; otherId: string; near: boolean }; result: FixSummary[] };
   /** Every row that was dropped, cut or changed, by line, as a file. With a template (and a loaded model) also what training drops and cuts. */
   'data.changes': {
     args: { datasetId: string; format: 'text' | 'json'; template?: TemplateId; maxLength?: number };

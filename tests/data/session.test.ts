@@ -60,7 +60,7 @@ describe('The data requests', () => {
   it('say which rows of a test file were asked in training', async () => {
     const handlers = await session();
     const [train, test] = await handlers['data.importFiles']({ files: [file('train.jsonl', line('a', 'x') + line('b', 'y')), file('test.jsonl', line('c', 'z') + line('B', 'y'))] }, context);
-    expect(await handlers['data.overlap']({ datasetId: test!.id, otherId: train!.id }, context)).toEqual({ count: 1, rows: [1], otherRows: [1] });
+    expect(await handlers['data.overlap']({ datasetId: test!.id, otherId: train!.id }, context)).toEqual({ count: 1, rows: [1], otherRows: [1], near: { count: 0, rows: [], otherRows: [] }, partial: false });
   });
 });
 

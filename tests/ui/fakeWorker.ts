@@ -54,11 +54,11 @@ const pairOf = (index: number) => PAIRS[index % PAIRS.length]!;
 /** Splits like a byte-pair tokenizer would: a space belongs to the word after it. */
 function fakeTokens(text: string, trained: boolean): InspectedToken[] {
   return (text.match(/ ?[A-Za-z]+| ?[0-9]+|\n| ?[^\sA-Za-z0-9]+|\s+/g) ?? []).map((piece) => ({
-    id: piece.split('').reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 49_152, 7), text: piece, trained, special: false, cut: false,
+    id: piece.split('').reduce((h, c) => (h * 31 + c.charCodeAt(0)) % 49_152, 7), text: piece, trained, special: false, cut: false, from: 'field "messages", turn 1',
   }));
 }
 
-const special = (text: string, trained = false): InspectedToken => ({ id: text.includes('start') ? 1 : 2, text, trained, special: true, cut: false });
+const special = (text: string, trained = false): InspectedToken => ({ id: text.includes('start') ? 1 : 2, text, trained, special: true, cut: false, from: 'the template' });
 
 function inspected(index: number, maxLength: number, trainedTurns: Record<number, boolean>): InspectedRow {
   const [prompt, answer] = pairOf(index);
@@ -247,7 +247,11 @@ export class FakeWorker implements WorkerLike {
     },
     'data.undoFix': ({ fixId }) => { this.#fixes = this.#fixes.filter((fix) => fix.id !== fixId); return this.#fixes; },
     'data.fixes': () => this.#fixes,
-    'data.overlap': () => ({ count: 0, rows: [], otherRows: [] }),
+    'data.overlap': () => ({ count: 0, rows: [], otherRows: [], near: { count: 0, rows: [], otherRows: [] }, partial: false }),
+    'data.leaveOutOverlap': () => this.#fixes,
+    'data.setRowTrained': () => this.#fixes,
+    'data.trainingPlace': () => ({ part: 'train', pack: null }),
+    'data.tokenLoss': () => ({ losses: [], mean: null, perplexity: null }),
     'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;

@@ -78,7 +78,7 @@ test('a field takes 2e-4, 1,024 and .5, and tells an empty field from nonsense',
   expect([shownNumber('training.learningRate', 2e-4), shownNumber('data.maxLength', 1024), shownNumber('training.warmupSteps', null)]).toEqual(['2.00e-4', '1024', '']);
 });
 
-const token = (text: string, more: Partial<InspectedToken> = {}): InspectedToken => ({ id: 1, text, trained: false, special: false, cut: false, ...more });
+const token = (text: string, more: Partial<InspectedToken> = {}): InspectedToken => ({ id: 1, text, trained: false, special: false, cut: false, from: 'the template', ...more });
 
 test('lines break only between words: pieces of a word stay together, special tokens stand alone', () => {
   const words = tokenWords([token('<|im_start|>', { special: true }), token('os'), token('mium'), token(' is'), token('\n'), token('The')], 10);

@@ -83,7 +83,7 @@ function render(template: FixedTemplate, messages: readonly Message[], prompt: b
     rendered.text += before + content + endOfTurn + after;
     const trained = isTrained(message);
     if (trained) rendered.trained.push({ start, end, messageIndex, closed: endOfTurn !== '' });
-    rendered.turns.push({ role: message.role, messageIndex, start: turnStart, end: rendered.text.length, trained });
+    rendered.turns.push({ role: message.role, messageIndex, start: turnStart, end: rendered.text.length, trained, content: { start, end: start + content.length } });
     turnStart = rendered.text.length;
   });
   if (prompt) rendered.text += template.generationPrompt;

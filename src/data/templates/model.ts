@@ -254,8 +254,8 @@ export class ModelTemplate implements ConversationTemplate {
     const { text } = rendered;
     const shown = places.flatMap((place, index) => (place ? [{ index, place }] : []));
     let turnStart = 0;
-    const addTurn = (role: string, messageIndex: number | null, end: number, trained: boolean) => {
-      if (end > turnStart) rendered.turns.push({ role, messageIndex, start: turnStart, end, trained } satisfies RenderedTurn);
+    const addTurn = (role: string, messageIndex: number | null, end: number, trained: boolean, content?: { start: number; end: number }) => {
+      if (end > turnStart) rendered.turns.push({ role, messageIndex, start: turnStart, end, trained, ...(content ? { content } : {}) } satisfies RenderedTurn);
       turnStart = Math.max(turnStart, end);
     };
     shown.forEach(({ index, place }, n) => {
@@ -266,7 +266,7 @@ export class ModelTemplate implements ConversationTemplate {
       else this.#divideStart(gap, message.role, addTurn, rendered);
       const after = text.slice(place.end, shown[n + 1]?.place.start ?? text.length);
       const closing = shown[n + 1] ? this.#look(after).closing : after.length;
-      addTurn(message.role, index, place.end + closing, isTrained(message));
+      addTurn(message.role, index, place.end + closing, isTrained(message), place);
     });
     addTurn('template', null, text.length, false);
   }

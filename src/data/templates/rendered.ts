@@ -9,6 +9,8 @@ export interface RenderedTurn {
   start: number;
   end: number;
   trained: boolean;
+  /** Where the message's content lies; missing where it is not known, as in turns the template added. */
+  content?: { start: number; end: number };
 }
 
 /** Content of an assistant turn and the end-of-turn token after it. */

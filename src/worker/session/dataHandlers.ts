@@ -6,6 +6,7 @@ import type { Requests } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
 import { rowHandlers } from './rowHandlers.ts';
+import { tokenLoss } from './rowLoss.ts';
 import type { SessionState } from './state.ts';
 
 export async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
@@ -52,11 +53,15 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.preview': async ({ datasetId, index, mapping }) => (await state.data()).datasets.preview(datasetId, index, mapping),
   'data.inspect': async (args) => (await state.data()).datasets.inspect(state.needModel(), args),
   'data.setTrainedTurns': async ({ datasetId, index, trainedTurns }) => (await (await state.data()).datasets.setTrainedTurns(datasetId, index, trainedTurns), null),
+  'data.tokenLoss': (args) => tokenLoss(state, args),
+  'data.trainingPlace': async (args, context) => (await state.data()).datasets.trainingPlace(state.needModel(), args, context),
+  'data.setRowTrained': async (args) => (await state.data()).datasets.setRowTrained(args),
   'data.report': (args, context) => report(state, args, context),
   'data.applyFix': async (args, context) => (await state.data()).datasets.applyFix(state.needModel(), args, context),
   'data.undoFix': async ({ datasetId, fixId }) => (await state.data()).datasets.undoFix(datasetId, fixId),
   'data.fixes': async ({ datasetId }) => (await state.data()).datasets.fixes(datasetId),
   'data.overlap': async ({ datasetId, otherId }, context) => (await state.data()).datasets.overlap(datasetId, otherId, context),
+  'data.leaveOutOverlap': async (args, context) => (await state.data()).datasets.leaveOutOverlap(args, context),
   'data.changes': async ({ datasetId, format, template, maxLength }, context) => {
     const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null };
     return (await state.data()).datasets.changes(datasetId, format, training, context);

@@ -8,18 +8,20 @@ import type { Recipe } from '../../config/recipe.ts';
 import { changesFile } from '../../data/changes.ts';
 import { changesOfFixes, FixedRows } from '../../data/fixes.ts';
 import { FIXES } from '../../data/findings.ts';
-import { displayRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
+import { displayRow, encodeStoredRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
 import { importDataset, type ImportSource } from '../../data/importers/importDataset.ts';
 import { batchesInOrder, DataLoader, type DataCursor } from '../../data/loader.ts';
 import { toMessages } from '../../data/messages.ts';
-import { overlap } from '../../data/overlap.ts';
+import { overlap, type Overlap, type Pairs, type Side } from '../../data/overlap.ts';
 import { buildReport, type BuiltReport } from '../../data/report.ts';
+import { leftOutBy, withRowOff, withRowOn } from '../../data/rowSwitch.ts';
 import { splitByPrompt, type Split } from '../../data/split.ts';
 import { DatasetStore } from '../../data/store.ts';
+import type { EncodedConversation, RefusedRow } from '../../data/template.ts';
 import type { EtudeDatabase } from '../../data/db.ts';
 import type { DatasetSummary, DisplayRow, FixSummary, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
 import type { TrainingFeed } from '../../train/trainer.ts';
-import type { Requests } from '../protocol.ts';
+import type { OverlapPairs, Requests } from '../protocol.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import type { LoadedModel } from './loadedModel.ts';
 
@@ -28,6 +30,7 @@ export interface RunFeed {
   feed: TrainingFeed<DataCursor>;
   split: Split;
   stepsPerEpoch: number;
+  packOf: DataLoader['packOf'];
   /** Of one pass over the training rows. */
   perEpoch: { tokens: number; targets: number };
   /** Bounds of any batch, held-out ones included. */
@@ -96,10 +99,36 @@ export class Datasets {
   }
 
   async inspect(model: LoadedModel, args: Requests['data.inspect']['args']): Promise<InspectedRow> {
-    const { mapping } = await this.get(args.datasetId);
-    const [row] = await (await this.#fixed(args.datasetId)).rowsAt(args.datasetId, [args.index]);
-    const turns = args.trainedTurns ?? (await this.store.trainedTurns(args.datasetId)).get(args.index);
-    return inspectStoredRow(row!, mapping, model.encoder(args.template, args.maxLength), model.tokenizer, turns);
+    const { row, mapping, turns, fixes } = await this.#looked(args);
+    const inspected = inspectStoredRow(row, mapping, model.encoder(args.template, args.maxLength), model.tokenizer, turns);
+    const titles = leftOutBy(fixes, args.index);
+    return titles.length > 0 ? { ...inspected, leftOutBy: titles } : inspected;
+  }
+
+  /** The same row as the trainer would get it. */
+  async encoded(model: LoadedModel, args: Requests['data.inspect']['args']): Promise<EncodedConversation | RefusedRow> {
+    const { row, mapping, turns } = await this.#looked(args);
+    return encodeStoredRow(row, mapping, model.encoder(args.template, args.maxLength), turns);
+  }
+
+  async #looked({ datasetId, index, trainedTurns }: Requests['data.inspect']['args']) {
+    const { mapping } = await this.get(datasetId);
+    const fixes = await this.store.fixes(datasetId);
+    const [row] = await new FixedRows(this.store, datasetId, fixes).rowsAt(datasetId, [index]);
+    return { row: row!, mapping, fixes, turns: trainedTurns ?? (await this.store.trainedTurns(datasetId)).get(index) };
+  }
+
+  /** Where a run with this recipe would put a row. */
+  async trainingPlace(model: LoadedModel, { datasetId, index, recipe }: Requests['data.trainingPlace']['args'], context: RequestContext): Promise<Requests['data.trainingPlace']['result']> {
+    const { index: { lengths } } = await this.report(model, datasetId, recipe.data.template, recipe.data.maxLength, context);
+    const { split, packOf } = await this.feed(model, datasetId, recipe, { context });
+    if (split.heldOut.includes(index)) return { part: 'heldOut', pack: null };
+    if (!split.train.includes(index)) return { part: 'unused', pack: null };
+    const pack = packOf(index);
+    if (!pack) return { part: 'train', pack: null };
+    const tokens = (rows: readonly number[]): number => rows.reduce((sum, row) => sum + lengths[row]!, 0);
+    const { number, of, rows } = pack;
+    return { part: 'train', pack: { number, of, from: tokens(rows.slice(0, rows.indexOf(index))), tokens: tokens(rows), capacity: recipe.data.maxLength, rows: rows.slice(0, 1000) } };
   }
 
   /** The report and the row index of it; made once for the same rows, mapping, switches, template and length. */
@@ -161,6 +190,14 @@ export class Datasets {
     return this.fixes(datasetId);
   }
 
+  async setRowTrained({ datasetId, index, trained }: Requests['data.setRowTrained']['args']): Promise<FixSummary[]> {
+    const fixes = await this.store.fixes(datasetId);
+    const [row] = await this.store.rowsAt(datasetId, [index]);
+    this.#version++;
+    await this.store.setFixes(datasetId, trained ? withRowOn(fixes, index) : withRowOff(fixes, index, row!.line, { id: crypto.randomUUID(), appliedAt: Date.now() }));
+    return this.fixes(datasetId);
+  }
+
   /** Takes one fix back, whichever of them; without an id the last. */
   async undoFix(id: string, fixId?: string): Promise<FixSummary[]> {
     const fixes = await this.store.fixes(id);
@@ -172,12 +209,33 @@ export class Datasets {
 
   /** Rows of one dataset that another asks too. */
   async overlap(id: string, otherId: string, context: RequestContext): Promise<Requests['data.overlap']['result']> {
-    const side = async (of: string) => {
+    const { near, ...same } = await this.#overlap(id, otherId, context);
+    const listed = ({ rows, otherRows }: Pairs): OverlapPairs => ({ count: rows.length, rows: [...rows.subarray(0, 1000)], otherRows: [...otherRows.subarray(0, 1000)] });
+    return { ...listed(same), near: listed(near), partial: near.partial };
+  }
+
+  async #overlap(id: string, otherId: string, context: RequestContext): Promise<Overlap> {
+    const side = async (of: string): Promise<Side> => {
       const { rows: count, mapping } = await this.get(of);
-      return { rows: (await this.#fixed(of)).rows(), count, mapping };
+      const fixed = await this.#fixed(of);
+      return { rows: fixed.rows(), count, mapping, read: async (row) => (await fixed.rowsAt(of, [row]))[0]! };
     };
-    const { rows, otherRows } = await overlap(await side(id), await side(otherId), context.signal);
-    return { count: rows.length, rows: [...rows.subarray(0, 1000)], otherRows: [...otherRows.subarray(0, 1000)] };
+    const [one, other] = [await side(id), await side(otherId)];
+    return overlap(one, other, context.signal, (rows) => context.progress('Comparing rows', rows, one.count + other.count, 'rows'));
+  }
+
+  /** Leaves the rows that another dataset has too out of training. */
+  async leaveOutOverlap({ datasetId, otherId, near }: Requests['data.leaveOutOverlap']['args'], context: RequestContext): Promise<FixSummary[]> {
+    const found = await this.#overlap(datasetId, otherId, context);
+    const rows = Int32Array.from([...found.rows, ...(near ? found.near.rows : [])]).sort();
+    if (rows.length === 0) throw new EtudeError({ code: 'data.noFix', what: 'No row overlaps any more.', nextStep: 'Nothing is left to do.' });
+    const lines = Int32Array.from(await this.store.rowsAt(datasetId, rows), (row) => row.line);
+    const { name } = await this.get(otherId);
+    const fixes = await this.store.fixes(datasetId);
+    const title = near ? `Rows that ask what ${name} asks, or nearly that` : `Rows that ask what ${name} asks`;
+    this.#version++;
+    await this.store.setFixes(datasetId, [...fixes, { id: crypto.randomUUID(), kind: 'overlap', action: 'drop', title, appliedAt: Date.now(), rows, lines }]);
+    return this.fixes(datasetId);
   }
 
   /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer. */
@@ -229,6 +287,7 @@ export class Datasets {
       },
       split,
       stepsPerEpoch: counts.stepsPerEpoch,
+      packOf: (row) => loader.packOf(row),
       perEpoch: { tokens: sum(split.train, index.lengths), targets: sum(split.train, index.targets) },
       largest: {
         tokens: training.packing ? packed : largest(index.lengths),

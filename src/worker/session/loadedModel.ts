@@ -11,6 +11,7 @@ import type { ModelConfig } from '../../model/config.ts';
 import { Generator, type ModelOnGpu } from '../../model/inference.ts';
 import { modulePath, projectionShape, type LoraAdapter } from '../../model/lora.ts';
 import { parseModelConfig } from '../../model/parseConfig.ts';
+import { tokenLosses } from '../../model/tokenLoss.ts';
 import { destroyWeights, loadWeights, type LoadOptions } from '../../model/weights.ts';
 import { TARGET_MODULES } from '../../config/recipe.ts';
 import type { ModelSummary } from '../protocol.ts';
@@ -22,6 +23,8 @@ export class LoadedModel {
   readonly summary: ModelSummary;
   readonly tokenizer: Tokenizer;
   readonly gpu: ModelOnGpu;
+  /** Settles when the losses asked for are there. */
+  #asked: Promise<unknown> = Promise.resolve();
   readonly #generators = new Map<LoraAdapter | null, Promise<Generator>>();
 
   private constructor(summary: ModelSummary, tokenizer: Tokenizer, gpu: ModelOnGpu) {
@@ -85,8 +88,16 @@ export class LoadedModel {
     return generator;
   }
 
+  /** Loss of each token of a row, nats; NaN for the first. One row at a time: each takes its own buffers. */
+  tokenLosses(adapter: LoraAdapter | null, ids: Int32Array): Promise<Float32Array> {
+    const losses = this.#asked.then(() => tokenLosses(this.gpu, adapter, ids));
+    this.#asked = losses.catch(() => undefined);
+    return losses;
+  }
+
   /** Frees an adapter and its generator, once the answer under way has ended. */
   async release(adapter: LoraAdapter): Promise<void> {
+    await this.#asked;
     const generator = this.#generators.get(adapter);
     this.#generators.delete(adapter);
     await (await generator?.catch(() => null))?.close();
@@ -94,6 +105,7 @@ export class LoadedModel {
   }
 
   async destroy(): Promise<void> {
+    await this.#asked;
     for (const generator of this.#generators.values()) await (await generator.catch(() => null))?.close();
     this.#generators.clear();
     destroyWeights(this.gpu.engine, this.gpu.weights);
