@@ -12,18 +12,26 @@ export interface Change {
   line: number;
   /** 0-based row of the dataset; null for what never became one. */
   row: number | null;
-  action: 'dropped' | 'cut' | 'changed';
-  /** Who did it: the import, a fix, or the encoding for training. */
-  by: 'import' | 'fix' | 'training';
+  action: 'dropped' | 'cut' | 'changed' | 'reweighted';
+  /** Who did it: the import, a fix, the encoding for training, or the balance of tasks or files. */
+  by: 'import' | 'fix' | 'training' | 'balance';
   reason: string;
   file?: string;
+}
+
+/** How often a run draws its rows, where they are balanced. */
+export interface Draws {
+  /** Passes the run makes, a last part counted whole. */
+  epochs: number;
+  /** By dataset index; -1 for rows that are not drawn for training. */
+  times: Int32Array;
 }
 
 export interface ChangesRequest {
   dataset: Pick<DatasetSummary, 'name' | 'rows' | 'skipped' | 'changed' | 'notices' | 'mapping'>;
   notes: AsyncIterable<RowNote>;
   /** With an encoder, what training drops and cuts is named too. */
-  training?: { rows: AsyncIterable<StoredRow>; encoder: RowEncoder; trainedTurns?: ReadonlyMap<number, Record<number, boolean>> };
+  training?: { rows: AsyncIterable<StoredRow>; encoder: RowEncoder; trainedTurns?: ReadonlyMap<number, Record<number, boolean>>; balance?: Draws };
   /** What fixes did, by row. */
   fixes?: readonly Change[];
   signal?: AbortSignal;
@@ -52,7 +60,17 @@ export async function* changes({ dataset, notes, training, fixes = [], signal }:
       const { fullLength, inputIds } = encoded.row;
       yield { ...place, action: 'cut', reason: `${fullLength} tokens cut to ${inputIds.length}; ${encoded.labelsCut} trained tokens lost` };
     }
+    const drawn = training.balance && ofBalance(training.balance, row.index);
+    if (drawn) yield { ...place, by: 'balance', ...drawn };
   }
+}
+
+/** What balance does to a row, where that is anything. */
+function ofBalance({ epochs, times }: Draws, row: number): Pick<Change, 'action' | 'reason'> | null {
+  const drawn = times[row] ?? -1;
+  if (drawn < 0 || drawn === epochs) return null;
+  const inAll = epochs === 1 ? 'in the one epoch' : `in ${epochs} epochs`;
+  return drawn === 0 ? { action: 'dropped', reason: `not drawn ${inAll}` } : { action: 'reweighted', reason: `trained ${drawn === 1 ? 'once' : `${drawn} times`} ${inAll}` };
 }
 
 /** The record as a file. `format` 'text' is one line a change, 'json' an object with all of them. */
@@ -83,4 +101,4 @@ export async function changesFile(request: ChangesRequest, format: 'text' | 'jso
 }
 
 const inWords = ({ line, row, action, by, reason, file }: Change): string =>
-  `${file === undefined ? '' : `${file}, `}line ${line}${row === null ? '' : ` (row ${row + 1})`}: ${action} by ${by === 'fix' ? 'a fix' : `the ${by}`}: ${reason}`;
+  `${file === undefined ? '' : `${file}, `}line ${line}${row === null ? '' : ` (row ${row + 1})`}: ${action} by ${by === 'fix' ? 'a fix' : by === 'balance' ? 'balance' : `the ${by}`}: ${reason}`;

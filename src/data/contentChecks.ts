@@ -13,7 +13,7 @@ import { pii } from './detectors/pii.ts';
 import { refusals } from './detectors/refusals.ts';
 import type { RowLook } from './detectors/rowLook.ts';
 import type { Tally } from './findings.ts';
-import { taskOf, type TaskType } from './taskTypes.ts';
+import { taskOf, TASK_TYPES, type TaskType } from './taskTypes.ts';
 import type { Message } from './types.ts';
 
 export const ROW_LOOKS: readonly RowLook[] = [refusals, echo, mojibake, pii, alternation, edgeSpace];
@@ -28,6 +28,8 @@ export interface ContentResult {
   near: NearDuplicateResult | null;
   /** Rows by what they ask for. */
   tasks: ReadonlyMap<TaskType, number>;
+  /** The same of each row, a place in TASK_TYPES. */
+  taskOfRow: Uint8Array;
 }
 
 export class ContentChecks {
@@ -37,12 +39,14 @@ export class ContentChecks {
   readonly #languageOf: Uint8Array;
   readonly #languages: string[] = [];
   readonly #tasks = new Map<TaskType, number>();
+  readonly #taskOf: Uint8Array;
 
   /** `compare`: also find near duplicates, for which `end` must be able to read rows again. */
   constructor(rows: number, compare: boolean) {
     this.#near = compare ? new NearDuplicates(rows) : null;
     this.#answerChars = new Int32Array(rows);
     this.#languageOf = new Uint8Array(rows);
+    this.#taskOf = new Uint8Array(rows).fill(TASK_TYPES.indexOf('other'));
   }
 
   see(row: number, messages: readonly Message[], tally: Tally): void {
@@ -53,6 +57,7 @@ export class ContentChecks {
       tally.words(kind, found);
     }
     const task = taskOf(messages);
+    this.#taskOf[row] = TASK_TYPES.indexOf(task);
     this.#tasks.set(task, (this.#tasks.get(task) ?? 0) + 1);
     let chars = 0;
     for (const { role, content, plain } of messages) if (role === 'assistant' && !plain) chars += content.trim().length;
@@ -77,6 +82,6 @@ export class ContentChecks {
     this.#near?.leaveOut(copies);
     const near = this.#near && read ? await this.#near.find(read, signal) : null;
     for (const row of near?.rows ?? []) tally.note(row, 'near-duplicate');
-    return { lengths, languages: counts.sort((a, b) => b[1] - a[1]), near, tasks: this.#tasks };
+    return { lengths, languages: counts.sort((a, b) => b[1] - a[1]), near, tasks: this.#tasks, taskOfRow: this.#taskOf };
   }
 }

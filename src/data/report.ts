@@ -23,6 +23,8 @@ export interface RowIndex {
   targets: Int32Array;
   promptHashes: Float64Array;
   /** Rows that can be trained, in file order. */
+  /** What each row asks for, a place in TASK_TYPES. */
+  tasks: Uint8Array;
   usable: Int32Array;
 }
 
@@ -139,7 +141,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
     ...counts, advice, droppedRows: n - leftOutRows - usable.length, languages: content.languages,
     tokens, labelledTokens, longest, histogram: histogram(fullLengths, longest), checksPassed, findings,
   };
-  return { report, index: { ...index, usable }, rowsOf: (kind) => tally.all(kind) };
+  return { report, index: { ...index, tasks: content.taskOfRow, usable }, rowsOf: (kind) => tally.all(kind) };
 }
 
 /** Rows that are nearly the same share a prompt for the split, so that nothing held out was nearly trained. */

@@ -60,8 +60,9 @@ export const undoFix = (datasetId: string, fix: Pick<FixSummary, 'id' | 'title'>
 
 /** The record of changes as a file; with a loaded model also what training drops and cuts. Null where it failed. */
 export async function recordOfChanges(datasetId: string, format: 'text' | 'json'): Promise<{ fileName: string; blob: Blob } | null> {
-  const { template, maxLength } = useRecipe.getState().recipe.data;
-  const training = useModel.getState().status === 'ready' ? { template, maxLength } : {};
+  const { recipe } = useRecipe.getState();
+  const { template, maxLength } = recipe.data;
+  const training = useModel.getState().status === 'ready' ? { template, maxLength, recipe } : {};
   useFixes.setState({ busy: 'record', error: null });
   try {
     const record = await request('data.changes', { datasetId, format, ...training });

@@ -2,6 +2,7 @@
  * Owns the messages between the page and the worker. Rows and weights never cross; commands, events,
  * finished files and small samples for display do.
  */
+import type { TrainingMix } from '../config/balance.ts';
 import type { UserMessage } from '../config/errors.ts';
 import type { Quantization, Recipe, RecomputePolicy } from '../config/recipe.ts';
 import type {
@@ -11,6 +12,7 @@ import type { RowRequests, ViewEvent } from './protocolRows.ts';
 
 export type { EditSummary, QualityPart, RowRequests, RowView, SplitChoice, SplitSummary, ViewEvent, ViewRow, ViewSummary } from './protocolRows.ts';
 export type { TaskType } from '../data/taskTypes.ts';
+export type { MixGroup, TrainingMix } from '../config/balance.ts';
 export type {
   DataAdvice, DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, FixSummary, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
 } from '../data/types.ts';
@@ -113,6 +115,8 @@ export interface Forecast {
   /** Seconds for the whole run, and where the number comes from; null when nothing was measured yet. */
   seconds: number | null;
   measured: boolean;
+  /** How often rows of each task or file are drawn. */
+  mix: TrainingMix;
 }
 
 export type RunStatus = 'running' | 'paused' | 'stopped' | 'finished' | 'failed' | 'interrupted';
@@ -327,9 +331,9 @@ export interface Requests extends RowRequests {
   'data.overlap': { args: { datasetId: string; otherId: string }; result: OverlapPairs & { near: OverlapPairs; partial: boolean } };
   /** Leaves all of those rows out of training, as a fix; `near` also those that are nearly the same. */
   'data.leaveOutOverlap': { args: { datasetId: string; otherId: string; near: boolean }; result: FixSummary[] };
-  /** Every row that was dropped, cut or changed, by line, as a file. With a template (and a loaded model) also what training drops and cuts. */
+  /** Every row that was dropped, cut or changed, by line, as a file. With a template (and a loaded model) also what training drops and cuts, with a recipe what its balance does. */
   'data.changes': {
-    args: { datasetId: string; format: 'text' | 'json'; template?: TemplateId; maxLength?: number };
+    args: { datasetId: string; format: 'text' | 'json'; template?: TemplateId; maxLength?: number; recipe?: Recipe };
     result: { fileName: string; blob: Blob; entries: number };
   };
   'train.forecast': { args: { datasetId: string; recipe: Recipe }; result: Forecast };

@@ -1,3 +1,4 @@
+import 'fake-indexeddb/auto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -5,7 +6,13 @@ import { drawnPerEpoch, type BalanceSettings } from '../../src/config/balance.ts
 import { defaultRecipe } from '../../src/config/recipe.ts';
 import { BalancedRows, type BalancedGroup } from '../../src/data/balance.ts';
 import { DataLoader, START, type DataCursor, type LoaderOptions } from '../../src/data/loader.ts';
-import type { EncodedRow } from '../../src/data/types.ts';
+import { openDatabase } from '../../src/data/db.ts';
+import { RowEncoder } from '../../src/data/template.ts';
+import type { EncodedRow, TemplateId } from '../../src/data/types.ts';
+import { Datasets } from '../../src/worker/session/datasets.ts';
+import type { RequestContext, SessionEnvironment } from '../../src/worker/session/environment.ts';
+import type { LoadedModel } from '../../src/worker/session/loadedModel.ts';
+import { byteLevel } from './helpers.ts';
 
 const settings = (more: Partial<BalanceSettings>): BalanceSettings => ({ ...defaultRecipe().data, ...more });
 const GROUPS = [{ name: 'question-answering', rows: 900 }, { name: 'code', rows: 90 }, { name: 'chat', rows: 10 }];
@@ -154,5 +161,63 @@ describe('The loader under balance', () => {
     expect(balance.epoch(3)).toHaveLength(1_000_000);
     // Several times what it takes alone: the machine is shared.
     expect(performance.now() - started).toBeLessThan(5000);
+  });
+});
+
+describe('A run under balance', () => {
+  const tokenizer = byteLevel();
+  const model = { tokenizer, encoder: (template: TemplateId, maxLength: number | null) => new RowEncoder(tokenizer, template, maxLength) } as unknown as LoadedModel;
+  const context: RequestContext = { signal: new AbortController().signal, progress: () => undefined };
+  const line = (instruction: string, output: string): string => `${JSON.stringify({ instruction, output })}\n`;
+  const questions = Array.from({ length: 12 }, (_, i) => line(`What is thing number ${i}?`, `Thing ${i}.`)).join('');
+  const code = Array.from({ length: 3 }, (_, i) => line(`Write a Python function that returns ${i}.`, `def f(): return ${i}`)).join('');
+  let counter = 0;
+
+  async function imported() {
+    const datasets = new Datasets(await openDatabase(`balance-${counter++}`), {} as SessionEnvironment);
+    const files = [{ name: 'asked.jsonl', blob: new Blob([questions]) }, { name: 'code.jsonl', blob: new Blob([code]) }];
+    const dataset = await datasets.import({ name: 'two files', blob: files[0]!.blob, kind: 'file', files }, context);
+    return { datasets, id: dataset.id };
+  }
+  const recipe = (data: Partial<BalanceSettings>) => {
+    const base = defaultRecipe();
+    return { ...base, data: { ...base.data, template: 'chatml' as const, maxLength: 128, ...data }, training: { ...base.training, numTrainEpochs: 2, perDeviceTrainBatchSize: 3, gradientAccumulationSteps: 1 } };
+  };
+
+  it('forecasts the mix by task and by file, with its steps beside those as it is', async () => {
+    const { datasets, id } = await imported();
+    const asItIs = await datasets.feed(model, id, recipe({}));
+    expect(asItIs.mix).toEqual({ by: 'task', groups: [{ name: 'question-answering', rows: 12, perEpoch: 12 }, { name: 'code', rows: 3, perEpoch: 3 }], rowsPerEpoch: 15, asItIs: { steps: 10, stepsPerEpoch: 5 } });
+    const balanced = await datasets.feed(model, id, recipe({ balance: 'balanced', balanceBy: 'file', balanceRepeats: 2 }));
+    expect(balanced.mix).toEqual({ by: 'file', groups: [{ name: 'asked.jsonl', rows: 12, perEpoch: 8 }, { name: 'code.jsonl', rows: 3, perEpoch: 6 }], rowsPerEpoch: 14, asItIs: { steps: 10, stepsPerEpoch: 5 } });
+    expect(balanced.feed.totalSteps).toBe(10);
+    const capped = await datasets.feed(model, id, recipe({ balance: 'own', balanceCaps: { 'question-answering': 3 } }));
+    expect(capped.feed.totalSteps).toBe(4);
+    expect(capped.perEpoch.tokens).toBeLessThan(asItIs.perEpoch.tokens);
+    await expect(datasets.feed(model, id, recipe({ balance: 'own', balanceWeights: { 'question-answering': 0, code: 0 } }))).rejects.toMatchObject({ code: 'data.balanceEmpty' });
+  });
+
+  it('no batch is larger than what was planned for', async () => {
+    const { datasets, id } = await imported();
+    const { feed, largest } = await datasets.feed(model, id, recipe({ balance: 'own', balanceWeights: { code: 7.5, 'question-answering': 0.3 } }));
+    let seen = 0;
+    for await (const { batches } of feed.windows(START)) {
+      for (const { segments } of batches) expect(segments.filter((s) => s !== 0).length).toBeLessThanOrEqual(largest.tokens);
+      if (++seen === feed.totalSteps) break;
+    }
+  });
+
+  it('names every row that it leaves out or repeats in the record of changes, with the line', async () => {
+    const { datasets, id } = await imported();
+    const how = recipe({ balance: 'own', balanceWeights: { code: 2, 'question-answering': 0.25 } });
+    const training = { model, template: how.data.template, maxLength: how.data.maxLength, recipe: how };
+    const { blob, entries } = await datasets.changes(id, 'text', training, context);
+    const text = await blob.text();
+    // Three of twelve an epoch: in two epochs six once, six never. All three of code four times.
+    expect(text.match(/dropped by balance: not drawn in 2 epochs/g)).toHaveLength(6);
+    expect(text.match(/reweighted by balance: trained once in 2 epochs/g)).toHaveLength(6);
+    expect(text.match(/line [123] \(row 1[345]\): reweighted by balance: trained 4 times in 2 epochs/g)).toHaveLength(3);
+    expect(entries).toBe(15);
+    expect((await datasets.changes(id, 'text', { ...training, recipe: recipe({}) }, context)).entries).toBe(0);
   });
 });

@@ -2,11 +2,13 @@
  * A worker that answers the protocol with plausible data, for looking at the interface and for tests of the stores.
  * Lives here only: nothing in src/ or in the build knows it. It has no engine and no tokenizer, and claims none.
  */
+import { drawnPerEpoch } from '../../src/config/balance.ts';
 import type { UserMessage } from '../../src/config/errors.ts';
+import type { Recipe } from '../../src/config/recipe.ts';
 import { needsToken } from '../../src/hub/messages.ts';
 import type { WorkerLike } from '../../src/worker/client.ts';
 import type {
-  CachedModel, DatasetSummary, DataReport, DeviceInfo, FixSummary, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, WorkerEvent,
+  CachedModel, DatasetSummary, DataReport, DeviceInfo, FixSummary, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, TrainingMix, WorkerEvent,
 } from '../../src/worker/protocol.ts';
 import { fakeLoss, fakeRun } from './fakeRuns.ts';
 
@@ -71,6 +73,13 @@ function inspected(index: number, maxLength: number, trainedTurns: Record<number
   const all = turns.flatMap((t) => t.tokens);
   all.forEach((t, i) => { if (i >= maxLength) { t.cut = true; t.trained = false; } });
   return { index, line: index + 1, totalTokens: all.length, trainedTokens: all.filter((t) => t.trained).length, keptTokens: Math.min(all.length, maxLength), turns };
+}
+
+/** Two thirds questions, the rest code: by the core's own arithmetic. */
+function fakeMix(rows: number, { data }: Recipe, steps: number): TrainingMix {
+  const groups = [{ name: 'question-answering', rows: Math.ceil((2 * rows) / 3) }, { name: 'code', rows: Math.floor(rows / 3) }];
+  const drawn = drawnPerEpoch(groups, data);
+  return { by: data.balanceBy, groups: groups.map((group, i) => ({ ...group, perEpoch: drawn[i]! })), rowsPerEpoch: drawn.reduce((a, b) => a + b, 0), asItIs: { steps, stepsPerEpoch: steps } };
 }
 
 const FINDINGS: DataReport['findings'] = [
@@ -271,6 +280,7 @@ export class FakeWorker implements WorkerLike {
           budget: { bytes: 8e9, basis: 'largestBuffer', words: 'Browsers do not tell how much memory an adapter has.' }, smaller: [],
         },
         seconds: steps * 0.17, measured: true,
+        mix: fakeMix(rows, recipe, steps),
       };
     },
     'train.start': ({ recipe, datasetId }) => {

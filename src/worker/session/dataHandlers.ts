@@ -62,8 +62,8 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.fixes': async ({ datasetId }) => (await state.data()).datasets.fixes(datasetId),
   'data.overlap': async ({ datasetId, otherId }, context) => (await state.data()).datasets.overlap(datasetId, otherId, context),
   'data.leaveOutOverlap': async (args, context) => (await state.data()).datasets.leaveOutOverlap(args, context),
-  'data.changes': async ({ datasetId, format, template, maxLength }, context) => {
-    const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null };
+  'data.changes': async ({ datasetId, format, template, maxLength, recipe }, context) => {
+    const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null, ...(recipe ? { recipe } : {}) };
     return (await state.data()).datasets.changes(datasetId, format, training, context);
   },
 });

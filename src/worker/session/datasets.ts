@@ -3,40 +3,27 @@
  * run. Refuses to know what trains on it.
  */
 import { EtudeError } from '../../config/errors.ts';
-import { countSteps } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
-import { changesFile } from '../../data/changes.ts';
+import { changesFile, type Draws } from '../../data/changes.ts';
 import { changesOfFixes, FixedRows } from '../../data/fixes.ts';
 import { FIXES } from '../../data/findings.ts';
 import { displayRow, encodeStoredRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
 import { importDataset, type ImportSource } from '../../data/importers/importDataset.ts';
-import { batchesInOrder, DataLoader, type DataCursor } from '../../data/loader.ts';
 import { toMessages } from '../../data/messages.ts';
 import { overlap, type Overlap, type Pairs, type Side } from '../../data/overlap.ts';
 import { buildReport, type BuiltReport } from '../../data/report.ts';
 import { leftOutBy, withRowOff, withRowOn } from '../../data/rowSwitch.ts';
-import { splitByPrompt, type Split } from '../../data/split.ts';
 import { DatasetStore } from '../../data/store.ts';
 import type { EncodedConversation, RefusedRow } from '../../data/template.ts';
 import type { EtudeDatabase } from '../../data/db.ts';
 import type { DatasetSummary, DisplayRow, FixSummary, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
-import type { TrainingFeed } from '../../train/trainer.ts';
 import type { OverlapPairs, Requests } from '../protocol.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
+import { buildFeed, type RunFeed } from './feed.ts';
 import type { LoadedModel } from './loadedModel.ts';
 
-/** One feed, and what is known of it before it starts. */
-export interface RunFeed {
-  feed: TrainingFeed<DataCursor>;
-  split: Split;
-  stepsPerEpoch: number;
-  packOf: DataLoader['packOf'];
-  /** Of one pass over the training rows. */
-  perEpoch: { tokens: number; targets: number };
-  /** Bounds of any batch, held-out ones included. */
-  largest: { tokens: number; targets: number; positions: number };
-  dropped: number;
-}
+/** The training whose changes are recorded. */
+interface RecordedTraining { model: LoadedModel; template: TemplateId; maxLength: number | null; recipe?: Recipe }
 
 export class Datasets {
   readonly store: DatasetStore;
@@ -238,64 +225,31 @@ export class Datasets {
     return this.fixes(datasetId);
   }
 
-  /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer. */
-  async changes(id: string, format: 'text' | 'json', training: { model: LoadedModel; template: TemplateId; maxLength: number | null } | null, context: RequestContext): Promise<Requests['data.changes']['result']> {
+  /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer, with its recipe what balance does. */
+  async changes(id: string, format: 'text' | 'json', training: RecordedTraining | null, context: RequestContext): Promise<Requests['data.changes']['result']> {
     const dataset = await this.get(id);
     const fixes = await this.store.fixes(id);
-    return changesFile({
-      dataset, notes: this.store.notes(id), signal: context.signal, fixes: changesOfFixes(fixes),
-      ...(training ? { training: { rows: (await this.#fixed(id)).rows(), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id) } } : {}),
-    }, format);
+    const recorded = training && {
+      rows: (await this.#fixed(id)).rows(), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id),
+      ...(await this.#draws(id, training, context)),
+    };
+    return changesFile({ dataset, notes: this.store.notes(id), signal: context.signal, fixes: changesOfFixes(fixes), ...(recorded ? { training: recorded } : {}) }, format);
+  }
+
+  async #draws(id: string, { model, recipe }: RecordedTraining, context: RequestContext): Promise<{ balance?: Draws }> {
+    if (!recipe) return {};
+    const { balance, feed, stepsPerEpoch } = await this.feed(model, id, recipe, { context });
+    const epochs = Math.max(1, Math.ceil(feed.totalSteps / stepsPerEpoch));
+    return balance ? { balance: { epochs, times: balance.timesDrawn(epochs, (await this.get(id)).rows) } } : {};
   }
 
   /** @param heldOut dataset indices held out when the run began; chosen anew without */
   async feed(model: LoadedModel, id: string, recipe: Recipe, options: { heldOut?: Int32Array; context?: RequestContext } = {}): Promise<RunFeed> {
     const { template, maxLength } = recipe.data;
-    const { training } = recipe;
-    const { mapping } = await this.get(id);
-    const { report, index } = await this.report(model, id, template, maxLength, options.context);
-    if (index.usable.length === 0) {
-      const why = report.findings.find((f) => f.severity === 'error');
-      throw new EtudeError({
-        code: 'data.noUsableRows',
-        what: `None of the ${report.rows.toLocaleString('en')} rows can be trained.`,
-        expected: 'At least one row with a trained token.',
-        likelyCause: why ? `${why.title}: ${why.detail}` : 'No row has an answer under this mapping.',
-        nextStep: 'Open Data, correct the mapping or the template, or raise the maximum length.',
-      });
-    }
-    const split = options.heldOut
-      ? { heldOut: options.heldOut, train: without(index.usable, options.heldOut) }
-      : splitByPrompt(index.usable, index.promptHashes, training.validationSplit, training.seed);
-    const source = storedRowSource(await this.#fixed(id), id, mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
-    const B = training.perDeviceTrainBatchSize;
-    const loader = new DataLoader(source, {
-      rows: split.train, lengths: index.lengths, batchSize: B, gradientAccumulationSteps: training.gradientAccumulationSteps,
-      seed: training.seed, shuffle: training.shuffle, packing: training.packing, maxLength,
-    });
-    const counts = countSteps(loader.batchesPerEpoch * B, training);
-    const sum = (rows: Int32Array, values: Int32Array): number => rows.reduce((n, row) => n + values[row]!, 0);
-    const all = Int32Array.from([...split.train, ...split.heldOut]);
-    const largest = (values: Int32Array): number => Int32Array.from(all, (row) => values[row]!).sort().slice(-B).reduce((a, b) => a + b, 0);
-    const packed = Math.min(B * maxLength, sum(all, index.lengths));
-    return {
-      feed: {
-        windows: (cursor) => loader.windows(cursor),
-        evaluation: split.heldOut.length > 0 ? () => batchesInOrder(source, split.heldOut, B) : null,
-        totalSteps: counts.totalSteps,
-        warmupSteps: counts.warmupSteps,
-      },
-      split,
-      stepsPerEpoch: counts.stepsPerEpoch,
-      packOf: (row) => loader.packOf(row),
-      perEpoch: { tokens: sum(split.train, index.lengths), targets: sum(split.train, index.targets) },
-      largest: {
-        tokens: training.packing ? packed : largest(index.lengths),
-        targets: training.packing ? Math.min(packed, sum(all, index.targets)) : largest(index.targets),
-        positions: all.reduce((n, row) => Math.max(n, index.lengths[row]!), 1),
-      },
-      dropped: report.droppedRows,
-    };
+    const dataset = await this.get(id);
+    const built = await this.report(model, id, template, maxLength, options.context);
+    const source = storedRowSource(await this.#fixed(id), id, dataset.mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
+    return buildFeed({ dataset, built, recipe, source, ...(options.heldOut ? { heldOut: options.heldOut } : {}) });
   }
 
   /** The questions of some rows, with the answers their rows give. */
@@ -310,9 +264,4 @@ export class Datasets {
       return [{ index: row.index, messages: before, prompt: before.findLast((m) => m.role === 'user')?.content ?? '', reference: found.messages[last]!.content }];
     });
   }
-}
-
-function without(rows: Int32Array, left: Int32Array): Int32Array {
-  const out = new Set(left);
-  return rows.filter((row) => !out.has(row));
 }

@@ -9,7 +9,7 @@ import { afterFailure, memoryBudget, type MemoryBudget, type MemoryKnowledge } f
 import { widestBytes, type MemoryQuestion } from '../../train/memory.ts';
 import { planMemory, whatFits, type MemoryPlan, type PolicyForecast } from '../../train/planner.ts';
 import type { MemoryOutlook } from '../protocol.ts';
-import type { RunFeed } from './datasets.ts';
+import type { RunFeed } from './feed.ts';
 import type { LoadedModel } from './loadedModel.ts';
 
 export const isOutOfMemory = (error: unknown): boolean => toUserMessage(error).code === 'device.outOfMemory';

@@ -5,7 +5,8 @@ import { countLoraParameters } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
 import { openBuiltinData, type BuiltinLoader } from '../../hub/builtin.ts';
 import type { Forecast, HeldOutPrompt, RunDetail } from '../protocol.ts';
-import type { Datasets, RunFeed } from './datasets.ts';
+import type { Datasets } from './datasets.ts';
+import type { RunFeed } from './feed.ts';
 import type { LoadedModel } from './loadedModel.ts';
 import { outlook, type DeviceMemory } from './memoryPlanning.ts';
 import type { SamplePrompt } from './runControl.ts';
@@ -39,6 +40,7 @@ export function forecastRun(model: LoadedModel, feed: RunFeed, recipe: Recipe, m
     memory: outlook(model, feed, recipe, memory),
     seconds: tokensPerSecond === null ? null : tokensSeen / tokensPerSecond,
     measured: speed.tokensPerSecond !== null,
+    mix: feed.mix,
   };
 }
 

@@ -13,7 +13,7 @@ import { Trainer, type TrainerOptions, type TrainerState } from '../../train/tra
 import { RunWatch } from '../../train/watch.ts';
 import type { PromptAnswer, RunDetail, RunStatus, SamplingConfig, StepMetrics, WorkerEvent } from '../protocol.ts';
 import { ask } from './chat.ts';
-import type { RunFeed } from './datasets.ts';
+import type { RunFeed } from './feed.ts';
 import type { LoadedModel } from './loadedModel.ts';
 import { isOutOfMemory, noRoomFor, planRun, tooWide, type DeviceMemory } from './memoryPlanning.ts';
 import { summaryOf, type Checkpoint, type Runs } from './runs.ts';

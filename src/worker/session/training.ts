@@ -3,7 +3,7 @@ import { loraConfigSchema, type LoraConfig, type Recipe } from '../../config/rec
 import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
 import { allTargets, LoraAdapter, targetsOf } from '../../model/lora.ts';
 import type { Forecast, RunDetail, RunSummary } from '../protocol.ts';
-import type { RunFeed } from './datasets.ts';
+import type { RunFeed } from './feed.ts';
 import type { RequestContext } from './environment.ts';
 import type { LoadedModel } from './loadedModel.ts';
 import { forecastRun, samplePrompts } from './planning.ts';
