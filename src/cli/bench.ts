@@ -3,10 +3,10 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { openEngine } from '../engine/device.ts';
-import { runBench, type BenchOptions, type BenchResult } from '../worker/bench/runBench.ts';
-import { defaultBatch, parseShape, SHAPE_NAMES } from '../worker/bench/shapes.ts';
-import { benchLines } from './benchLines.ts';
+import { benchShape, type BenchRequest, type ShapeResult } from '../worker/bench/benchShape.ts';
+import type { BenchOptions } from '../worker/bench/runBench.ts';
+import { SHAPE_NAMES } from '../worker/bench/shapes.ts';
+import { benchLines, tuningLines } from './benchLines.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
 const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser]
@@ -14,7 +14,8 @@ const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|au
   --steps N         measured steps (20 on a GPU, 5 on a software adapter), after --warmup N (3, 1)
   --rank N          of the adapter on all seven projections (16)
   --generate N      tokens to generate (64, 16); 0 leaves generation out
-  --variants A=B,.. kernel variants by shape class, as a run records them
+  --tune            prints what every kernel variant took, by product; measures on software adapters too
+  --variants A=B,.. kernel variants by shape class or product, as a run records them, instead of measuring
   --recompute       also steps that compute parts of the forward pass again
   --peak N          the device's f32 peak in TFLOP/s, to print the share reached
   --json FILE       all figures`;
@@ -25,7 +26,7 @@ export async function main(argv: string[]): Promise<number> {
     allowPositionals: true,
     options: {
       device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, steps: { type: 'string' }, warmup: { type: 'string' }, rank: { type: 'string', default: '16' },
-      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, variants: { type: 'string' }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
+      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
     },
   });
   if (values.help || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
@@ -42,28 +43,21 @@ export async function main(argv: string[]): Promise<number> {
       r: Number(values.rank), peakTflops: values.peak === undefined ? null : Number(values.peak), recompute: values.recompute,
     };
   };
-  const results: BenchResult[] = [];
-  const report = (result: BenchResult): void => {
+  const results: ShapeResult[] = [];
+  const report = (result: ShapeResult): void => {
     results.push(result);
-    console.log(benchLines(result).join('\n'));
+    console.log([...benchLines(result), ...(values.tune ? tuningLines(result) : [])].join('\n'));
   };
   const progress = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}\r`));
+  const request = (shape: string): BenchRequest => ({ shape, tune: values.tune, variants, optionsFor: { gpu: optionsFor(false), software: optionsFor(true) } });
+  const shapes = positionals.length > 0 ? positionals : ['tiny'];
   if (values.runtime === 'browser') {
     // Only here: what is packed for a bare machine has neither Vite nor a browser.
     const { benchInBrowser } = await import('./browserRun.ts');
-    for (const text of positionals.length > 0 ? positionals : ['tiny']) {
-      report(await benchInBrowser(device, { shape: text, variants, optionsFor: { gpu: optionsFor(false), software: optionsFor(true) } }));
-    }
+    for (const shape of shapes) report(await benchInBrowser(device, request(shape)));
   } else {
     const gpu = await openNodeGpu(device);
-    for (const text of positionals.length > 0 ? positionals : ['tiny']) {
-      // A device of its own each, so that peaks of memory and compiled kernels are this shape's.
-      const engine = await openEngine(gpu);
-      Object.assign(engine.variants, variants);
-      const shape = parseShape(text, defaultBatch(engine.info.software));
-      report(await runBench(engine, shape, optionsFor(engine.info.software), progress));
-      engine.destroy();
-    }
+    for (const shape of shapes) report(await benchShape(gpu, request(shape), progress));
   }
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(results, null, 1));
   return 0;

@@ -1,5 +1,5 @@
 /** The bench's figures as lines for a person to read. */
-import type { BenchResult } from '../worker/bench/runBench.ts';
+import type { ShapeResult } from '../worker/bench/benchShape.ts';
 
 export const ms = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
 export const rate = (gflops: number): string => (gflops >= 1000 ? `${(gflops / 1000).toFixed(2)} TFLOP/s` : `${gflops.toFixed(2)} GFLOP/s`);
@@ -9,7 +9,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** How many kernels are listed before the rest is one line. */
 const LISTED = 14;
 
-export function benchLines(r: BenchResult): string[] {
+export function benchLines(r: ShapeResult): string[] {
   const { best } = r.matmul;
   const { step, memory, generation, coldStart } = r;
   const lines = [
@@ -29,7 +29,7 @@ export function benchLines(r: BenchResult): string[] {
   return [...lines, ...kernelLines(r)];
 }
 
-function kernelLines({ profile }: BenchResult): string[] {
+function kernelLines({ profile }: ShapeResult): string[] {
   if (!profile) return ['by kernel    not measured: this device has no timestamps'];
   const lines = [
     `by kernel    ${ms(profile.kernelMs)} in kernels of a ${ms(profile.stepMs)} step with a pass each: ${profile.slowdown.toFixed(2)} x the normal step${profile.idleShare === null ? '' : `, in which no kernel runs for ${percent(profile.idleShare)}`}`,
@@ -38,4 +38,16 @@ function kernelLines({ profile }: BenchResult): string[] {
   const rest = profile.kernels.slice(LISTED);
   if (rest.length > 0) lines.push(`  ${percent(rest.reduce((n, k) => n + k.share, 0)).padStart(7)}  ${ms(rest.reduce((n, k) => n + k.ms, 0)).padStart(10)}  ${rest.length} more`);
   return lines;
+}
+
+/** What every variant of every product took, the chosen one marked. */
+export function tuningLines({ tuning }: ShapeResult): string[] {
+  if (!tuning) return ['variants     not measured: chosen by hand'];
+  return [
+    `variants     measured in ${ms(tuning.ms)}, compiling them and making the weights included; * is chosen`,
+    ...tuning.products.map(({ key, count, chosen, ms: times }) => {
+      const one = ([variant, time]: [string, number | null]): string => `${variant}${variant === chosen ? '*' : ''} ${time === null ? 'does not run' : ms(time)}`;
+      return `  ${String(count).padStart(4)} x  ${key.padEnd(38)}  ${Object.entries(times).map(one).join('  ')}`;
+    }),
+  ];
 }

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { EtudeError } from '../config/errors.ts';
-import type { BenchResult } from '../worker/bench/runBench.ts';
+import type { BenchRequest, ShapeResult } from '../worker/bench/benchShape.ts';
 import type { CaseResult } from '../worker/conformance/runCase.ts';
-import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageBench, PageBenchOutcome, PageCase, PageCaseOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
+import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageBenchOutcome, PageCase, PageCaseOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
 import { launchPersistentChromium } from './chromium.ts';
 import type { NodeGpuKind } from './nodeGpu.ts';
 import type { ModelOnDisk, RunRequest } from './runRequest.ts';
@@ -155,12 +155,12 @@ export async function runCasesInBrowser(folders: readonly string[], device: Node
 }
 
 /** One benchmark in Chromium, in a page of its own. */
-export async function benchInBrowser(device: NodeGpuKind, bench: PageBench): Promise<BenchResult> {
+export async function benchInBrowser(device: NodeGpuKind, request: BenchRequest): Promise<ShapeResult> {
   return withHeadlessPage(device, async () => {}, async (page) => {
-    const answer = await page.evaluate(({ bench: given, wanted }) => {
-      const page = globalThis as unknown as { etudeBench(bench: PageBench, device: string): Promise<PageBenchOutcome> };
+    const answer = await page.evaluate(({ request: given, wanted }) => {
+      const page = globalThis as unknown as { etudeBench(request: BenchRequest, device: string): Promise<PageBenchOutcome> };
       return page.etudeBench(given, wanted);
-    }, { bench, wanted: device });
+    }, { request, wanted: device });
     if (!answer.ok) throw new EtudeError(answer.error);
     return answer.result;
   });

@@ -6,10 +6,9 @@ import { EtudeError, toUserMessage } from '../config/errors.ts';
 import { checkRange, unreadable, type ByteSource } from '../formats/byteSource.ts';
 import { builtinFromSite } from '../hub/builtin.ts';
 import { openEngine, type Engine } from '../engine/device.ts';
-import { runBench } from './bench/runBench.ts';
-import { defaultBatch, parseShape } from './bench/shapes.ts';
+import { benchShape, type BenchRequest } from './bench/benchShape.ts';
 import { runCase } from './conformance/runCase.ts';
-import { runHeadless, type FileAddress, type HeadlessEvent, type PageBench, type PageBenchOutcome, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
+import { runHeadless, type FileAddress, type HeadlessEvent, type PageBenchOutcome, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
 
 interface HeadlessPage {
   etudeEvent(event: HeadlessEvent): Promise<void>;
@@ -17,7 +16,7 @@ interface HeadlessPage {
   etudeFile(path: string, base64: string): Promise<void>;
   etudeRun(job: PageJob, device: string): Promise<PageOutcome>;
   etudeCase(one: PageCase, device: string): Promise<PageCaseOutcome>;
-  etudeBench(bench: PageBench, device: string): Promise<PageBenchOutcome>;
+  etudeBench(request: BenchRequest, device: string): Promise<PageBenchOutcome>;
 }
 const page = globalThis as unknown as HeadlessPage;
 
@@ -68,14 +67,9 @@ page.etudeCase = async ({ name, files, adapter }, device) => {
   }
 };
 
-page.etudeBench = async ({ shape, variants, optionsFor }, device) => {
+page.etudeBench = async (request, device) => {
   try {
-    const opened = await openEngine(await gpuFor(device));
-    Object.assign(opened.variants, variants);
-    const { software } = opened.info;
-    const result = await runBench(opened, parseShape(shape, defaultBatch(software)), software ? optionsFor.software : optionsFor.gpu);
-    opened.destroy();
-    return { ok: true, result };
+    return { ok: true, result: await benchShape(await gpuFor(device), request) };
   } catch (error) {
     return { ok: false, error: toUserMessage(error) };
   }

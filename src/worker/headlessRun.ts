@@ -4,7 +4,7 @@
  */
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
-import type { BenchOptions, BenchResult } from './bench/runBench.ts';
+import type { ShapeResult } from './bench/benchShape.ts';
 import type { CaseResult } from './conformance/runCase.ts';
 import type { DataReport, DatasetSummary, Mapping } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
@@ -59,9 +59,8 @@ export interface PageJob {
 export interface PageCase { name: string; files: FileAddress[]; adapter: FileAddress[] }
 export type PageCaseOutcome = { ok: true; result: CaseResult; device: string } | { ok: false; error: UserMessage };
 
-/** One benchmark as it crosses into the page. */
-export interface PageBench { shape: string; variants: Record<string, string>; optionsFor: { gpu: BenchOptions; software: BenchOptions } }
-export type PageBenchOutcome = { ok: true; result: BenchResult } | { ok: false; error: UserMessage };
+/** The figures of one benchmark as they come out of the page. */
+export type PageBenchOutcome = { ok: true; result: ShapeResult } | { ok: false; error: UserMessage };
 
 /** What the page answers; bytes of files travel apart. */
 export type PageOutcome = { ok: true; outcome: Omit<HeadlessOutcome, 'files'> } | { ok: false; error: UserMessage };

@@ -3,6 +3,7 @@ import { loraConfigSchema, TARGET_MODULES } from '../../src/config/recipe.ts';
 import { toUserMessage } from '../../src/config/errors.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import { variantsInForce } from '../../src/engine/variants.ts';
+import { tuneStep } from '../../src/worker/bench/benchShape.ts';
 import { create } from '../../src/worker/bench/harness.ts';
 import { stepFlops } from '../../src/worker/bench/flops.ts';
 import { kernelGroup, runBench, spreadOf, type BenchResult } from '../../src/worker/bench/runBench.ts';
@@ -122,6 +123,19 @@ describe('a run at a tiny shape', () => {
   test('leaves the chosen variants as they were', () => {
     expect(variantsInForce(engine)).toEqual(result.variants);
     expect(engine.variants).toEqual({});
+  });
+
+  // Last of this device: its choices stay.
+  test('tuning tells what every variant of every product took, and leaves the choices in force', async () => {
+    const { products } = await tuneStep(engine, parseShape(SHAPE, { batch: 1, length: 1 }), 4);
+    expect(products.length).toBeGreaterThan(8);
+    for (const { key, chosen, ms, count } of products) {
+      expect(variantsInForce(engine)[key], key).toBe(chosen);
+      expect(ms[chosen], key).toBeGreaterThan(0);
+      expect(Object.keys(ms).length, key).toBeGreaterThan(1);
+      expect(count, key).toBeGreaterThan(0);
+    }
+    expect(engine.memory.live).toBe(0);
   });
 });
 

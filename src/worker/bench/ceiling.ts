@@ -1,4 +1,5 @@
 /** Owns what the device can do at best: the engine's own matrix products at their largest, and a copy between buffers. */
+import { autotune } from '../../engine/autotune.ts';
 import type { Engine } from '../../engine/device.ts';
 import { TOKENS } from '../../engine/kernel.ts';
 import { matmulNT } from '../../engine/kernels/matmul.ts';
@@ -17,22 +18,24 @@ const SIDES = { software: [256], gpu: [2048, 4096] };
 /** Runs timed; the best counts, since a ceiling is asked for. */
 const RUNS = 3;
 
-/** y = x Wᵀ with squares of each side, in every variant that this device has. */
+/** y = x Wᵀ with squares of each side, in every variant that this device has; a processor is spared those with barriers, which lose there and compile for seconds. */
 export async function measureMatmuls(engine: Engine, sides: readonly number[] = engine.info.software ? SIDES.software : SIDES.gpu): Promise<MatmulFigure[]> {
   const figures: MatmulFigure[] = [];
-  const chosen = engine.variants['matmulNT.wide'];
+  const before = { ...engine.variants };
+  // A model may hold a product of just this shape, whose choice would win over the one tried here.
+  for (const key of Object.keys(before)) delete engine.variants[key];
   try {
     for (const n of sides) {
       for (const dtype of ['f32', 'bf16'] as const) {
-        for (const variant of availableVariants(engine, 'matmulNT.wide')) {
+        for (const variant of availableVariants(engine, 'matmulNT.wide').filter((v) => !(engine.info.software && v.startsWith('tiled')))) {
           engine.variants['matmulNT.wide'] = variant;
           figures.push({ n, variant, dtype, gflops: await measureOne(engine, n, dtype) });
         }
       }
     }
   } finally {
-    if (chosen === undefined) delete engine.variants['matmulNT.wide'];
-    else engine.variants['matmulNT.wide'] = chosen;
+    delete engine.variants['matmulNT.wide'];
+    Object.assign(engine.variants, before);
   }
   return figures;
 }
@@ -40,17 +43,22 @@ export async function measureMatmuls(engine: Engine, sides: readonly number[] = 
 async function measureOne(engine: Engine, n: number, dtype: StorageType): Promise<number> {
   // A submit of about 20 ms on a large GPU, so that its latency does not count; one product where it takes longer by itself.
   const iters = engine.info.software ? 1 : Math.max(1, Math.round(4e11 / (2 * n ** 3)));
-  return (2 * n ** 3) / (await timeMatmul(engine, n, dtype, iters, RUNS)) / 1e6;
+  return (2 * n ** 3) / (await timeMatmul(engine, n, dtype, iters, { runs: RUNS })) / 1e6;
 }
 
-/** Milliseconds of one product of squares of n with the variant in force: the mean of `iters` in one submit, the best of `runs` after one to warm up. */
-export async function timeMatmul(engine: Engine, n: number, dtype: StorageType, iters: number, runs = 1): Promise<number> {
+/**
+ * Milliseconds of one product of squares of n: the mean of `iters` in one submit, the best of `runs` after one to warm up; with the variant
+ * in force, or with `tune` the fastest.
+ */
+export async function timeMatmul(engine: Engine, n: number, dtype: StorageType, iters: number, { runs = 1, tune = false } = {}): Promise<number> {
   const x = createTensor(engine, 'bench x', n * n);
   const y = createTensor(engine, 'bench y', n * n);
   const w = createWeight(engine, 'bench w', dtype, n, n);
   const step = new StepUniform(engine);
-  const program = await buildProgram(engine, 'bench', step, matmulNT(engine, { label: 'bench', rows: TOKENS, x, w, y }));
   const dims = { tokens: n, targets: 0 };
+  const product = () => matmulNT(engine, { label: 'bench', rows: TOKENS, x, w, y });
+  if (tune) await autotune(engine, product(), dims);
+  const program = await buildProgram(engine, 'bench', step, product());
   step.write(dims);
   const submit = async (): Promise<number> => {
     const start = performance.now();

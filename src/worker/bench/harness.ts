@@ -3,14 +3,13 @@
  * A step is LoRA of rank 16 on all seven projections over frozen bf16 weights, so compare by FLOP/s: about 4 FLOP a parameter and
  * token, where full training takes 6.
  */
-import { loraConfigSchema, TARGET_MODULES } from '../../config/recipe.ts';
 import { openEngine, type Engine } from '../../engine/device.ts';
-import { allTargets, LoraAdapter } from '../../model/lora.ts';
 import { parseModelConfig } from '../../model/parseConfig.ts';
 import { destroyWeights, loadWeights } from '../../model/weights.ts';
 import { fullBatch, fullPairs } from './batch.ts';
 import { timeMatmul } from './ceiling.ts';
 import { stepFlops } from './flops.ts';
+import { benchAdapter } from './runBench.ts';
 import { Steps } from './steps.ts';
 import { syntheticTensors } from './syntheticModel.ts';
 
@@ -53,6 +52,7 @@ export interface Harness {
 
 const RANK = 16;
 
+/** On a graphics card the kernels are measured first, so that what is compared is what a run would use. */
 export async function create({ shape, tokens, gpu, info, onEngine }: HarnessOptions): Promise<Harness> {
   const { L, d, H, ff, V, B, T } = shape;
   const engine = await openEngine(gpu);
@@ -61,20 +61,18 @@ export async function create({ shape, tokens, gpu, info, onEngine }: HarnessOpti
     architectures: ['LlamaForCausalLM'], hidden_size: d, num_hidden_layers: L, num_attention_heads: H, num_key_value_heads: shape.Hkv ?? H,
     intermediate_size: ff, vocab_size: V, tie_word_embeddings: true, max_position_embeddings: T,
   });
-  const lora = loraConfigSchema.parse({ r: RANK, loraAlpha: 2 * RANK, loraDropout: 0, targetModules: TARGET_MODULES });
   const weights = await loadWeights(engine, config, syntheticTensors(config));
-  const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
-  adapter.initialise(42);
+  const adapter = benchAdapter(engine, config, RANK);
   const flat = fullBatch(V, B, T, tokens);
   const steps = await Steps.create({ model: { engine, config, weights }, adapter, flat, length: T });
-  const flopsPerStep = stepFlops(config, lora, { tokens: B * T, targets: flat.targets, pairs: fullPairs(B, T) }).total;
+  const flopsPerStep = stepFlops(config, adapter.config, { tokens: B * T, targets: flat.targets, pairs: fullPairs(B, T) }).total;
   info?.(`Etude on ${engine.info.description}: LoRA r ${RANK} on all projections, ${(flopsPerStep / 1e9).toFixed(2)} GFLOP a step`);
   return {
     kind: 'lora',
     flopsPerStep,
     step: async () => (await steps.push()).loss,
     sync: () => engine.device.queue.onSubmittedWorkDone(),
-    matmul: (n, iters) => timeMatmul(engine, n, 'f32', iters),
+    matmul: (n, iters) => timeMatmul(engine, n, 'f32', iters, { tune: !engine.info.software }),
     destroy() {
       steps.destroy();
       adapter.destroy();

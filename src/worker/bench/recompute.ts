@@ -36,7 +36,7 @@ export async function measureRecompute(model: ModelOnGpu, adapter: LoraAdapter, 
     for (const one of measured) {
       say(`recompute ${one.policy}, round ${round + 1} of ${ROUNDS}`);
       // A plan of its own each time: together they would need more memory than the least of them saves.
-      const bench = await Steps.create({ model, adapter, flat, length, recompute: one.policy });
+      const bench = await Steps.create({ model, adapter, flat, length, recompute: one.policy, tune: false });
       try {
         await bench.run(1);
         one.times.push(...await bench.run(Math.max(1, Math.round(steps / ROUNDS))));

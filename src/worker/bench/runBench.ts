@@ -2,11 +2,12 @@
  * Owns one measurement of this device, in one process: the largest matrix product, a LoRA training step, where the step's time
  * goes, and generation. Runs in Node and in a page. Everything it reports was measured in this run.
  */
-import { loraConfigSchema, TARGET_MODULES, type LoraConfig } from '../../config/recipe.ts';
+import { loraConfigSchema, TARGET_MODULES } from '../../config/recipe.ts';
 import type { Engine } from '../../engine/device.ts';
 import { Profiler } from '../../engine/profiler.ts';
 import { variantsInForce } from '../../engine/variants.ts';
 import { Generator, type ModelOnGpu } from '../../model/inference.ts';
+import type { ModelConfig } from '../../model/config.ts';
 import { allTargets, LoraAdapter } from '../../model/lora.ts';
 import { destroyWeights, loadWeights } from '../../model/weights.ts';
 import { fullBatch, fullPairs } from './batch.ts';
@@ -93,15 +94,22 @@ export function spreadOf(times: readonly number[]): Spread {
 /** What a dispatch does, whatever its layer: 'model.layers.0.mlp.up_proj lora dA' -> 'up_proj lora dA'. */
 export const kernelGroup = (label: string): string => label.replaceAll(/\bmodel\.layers\.\d+\.(self_attn|mlp)\.|\blayer \d+ | part \d+$/g, '').trim();
 
+/** LoRA of rank r on all seven projections, as it starts. */
+export function benchAdapter(engine: Engine, config: ModelConfig, r: number): LoraAdapter {
+  const lora = loraConfigSchema.parse({ r, loraAlpha: 2 * r, loraDropout: 0, targetModules: TARGET_MODULES });
+  const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
+  adapter.initialise(42);
+  return adapter;
+}
+
+/** Takes the kernels that engine.variants names, and measures none. */
 export async function runBench(engine: Engine, shape: BenchShape, options: BenchOptions, say: (line: string) => void = () => {}): Promise<BenchResult> {
   const { config, batch, length } = shape;
   say('weights');
   const loading = performance.now();
   const weights = await loadWeights(engine, config, syntheticTensors(config));
   const loadMs = performance.now() - loading;
-  const lora: LoraConfig = loraConfigSchema.parse({ r: options.r, loraAlpha: 2 * options.r, loraDropout: 0, targetModules: TARGET_MODULES });
-  const adapter = new LoraAdapter(engine, config, lora, allTargets(config, lora.targetModules));
-  adapter.initialise(42);
+  const adapter = benchAdapter(engine, config, options.r);
   const model: ModelOnGpu = { engine, config, weights };
   try {
     const trained = await benchSteps(model, adapter, shape, options, say);
@@ -110,7 +118,7 @@ export async function runBench(engine: Engine, shape: BenchShape, options: Bench
     say('largest product');
     const all = await measureMatmuls(engine, options.sides);
     const best = all.reduce((a, b) => (b.gflops > a.gflops ? b : a));
-    const flops = stepFlops(config, lora, { tokens: batch * length, targets: batch * (length - 1), pairs: fullPairs(batch, length) }).total;
+    const flops = stepFlops(config, adapter.config, { tokens: batch * length, targets: batch * (length - 1), pairs: fullPairs(batch, length) }).total;
     const { times, ...step } = trained.step;
     const ms = spreadOf(times);
     const gflops = flops / ms.median / 1e6;
@@ -141,7 +149,7 @@ async function benchSteps(model: ModelOnGpu, adapter: LoraAdapter, shape: BenchS
   const flat = fullBatch(config.vocabSize, shape.batch, shape.length);
   say('first step');
   const cold = performance.now();
-  const steps = await Steps.create({ model, adapter, flat, length: shape.length });
+  const steps = await Steps.create({ model, adapter, flat, length: shape.length, tune: false });
   const compileMs = performance.now() - cold;
   const { plan, losses } = steps;
   let measured;

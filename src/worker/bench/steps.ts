@@ -1,5 +1,6 @@
 /** Owns training steps on one batch that is seen again and again, timed from the arrival of one step's loss to the next. */
 import { trainingConfigSchema, type RecomputePolicy } from '../../config/recipe.ts';
+import type { TuneOptions } from '../../engine/autotune.ts';
 import { ReadbackRing } from '../../engine/readbackRing.ts';
 import type { FlatBatch } from '../../model/batchInputs.ts';
 import type { ModelOnGpu } from '../../model/inference.ts';
@@ -16,6 +17,8 @@ export interface StepsOptions {
   length: number;
   /** Default 'none'. */
   recompute?: RecomputePolicy;
+  /** Whether and how kernel variants are measured first. By default on graphics cards. */
+  tune?: boolean | TuneOptions;
 }
 
 export class Steps {
@@ -32,9 +35,9 @@ export class Steps {
     this.#ring = new ReadbackRing(plan.engine, 'stats', STATS.size, 3);
   }
 
-  static async create({ model, adapter, flat, length, recompute = 'none' }: StepsOptions): Promise<Steps> {
+  static async create({ model, adapter, flat, length, recompute = 'none', tune }: StepsOptions): Promise<Steps> {
     const plan = await TrainingPlan.create({
-      ...model, adapter, maxTokens: flat.tokens, maxTargets: flat.targets, maxPositions: length, loraDropout: 0, recompute, training: trainingConfigSchema.parse({}),
+      ...model, adapter, maxTokens: flat.tokens, maxTargets: flat.targets, maxPositions: length, loraDropout: 0, recompute, ...(tune === undefined ? {} : { tune }), training: trainingConfigSchema.parse({}),
     });
     return new Steps(plan, flat);
   }
