@@ -71,10 +71,15 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
   const { rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
   const name = (part: string): string => `layer ${l} ${part}`;
-  const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor): Op[] => [
-    ...matmulNT(e, { label: modulePath(l, module), rows: TOKENS, x, w: w.projections[module].weight, y, add, bias: w.projections[module].bias ?? undefined }),
-    ...loraForward(ctx, lora, l, module, x, y, a),
-  ];
+  /** y = x Wᵀ + scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
+  const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor): Op[] => {
+    const entry = lora?.adapter.at(l, module);
+    const branch = entry && { left: a.xa[module]!, right: entry.b, scale: entry.scaling };
+    return [
+      ...loraA(ctx, lora, l, module, x, a),
+      ...matmulNT(e, { label: modulePath(l, module), rows: TOKENS, x, w: w.projections[module].weight, y, add, bias: w.projections[module].bias ?? undefined, branch }),
+    ];
+  };
   /** stream + projection, or stream + norm(projection) where there is an outer norm. */
   const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor | null): Op[] => {
     if (!branch || !gain) return out ? project(module, x, out, stream) : loraA(ctx, lora, l, module, x, a);
@@ -150,17 +155,6 @@ function rotaryOps(ctx: DecoderContext, l: number, name: (part: string) => strin
   ];
 }
 
-/** y += scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
-function loraForward(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, y: Tensor, a: LayerActivations): Op[] {
-  const entry = lora?.adapter.at(l, module);
-  if (!entry) return [];
-  const label = `${modulePath(l, module)} lora B`;
-  return [
-    ...loraA(ctx, lora, l, module, x, a),
-    ...matmulNT(ctx.engine, { label, rows: TOKENS, x: a.xa[module]!, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
-  ];
-}
-
 /** dropout(x) Aᵀ. */
 function loraA(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, a: LayerActivations): Op[] {
   const entry = lora?.adapter.at(l, module);
@@ -198,10 +192,16 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   const name = (part: string): string => `layer ${l} ${part} backward`;
   const adapted = (...modules: TargetModule[]): boolean => modules.some((m) => lora.adapter.at(l, m));
   /** LoRA gradients of a projection, and d x (+)= d y W + the LoRA branch's share unless d x is not wanted. */
-  const back = (module: TargetModule, x: Tensor, dy: Tensor, dx: Tensor | null, accumulate: boolean): Op[] => [
-    ...(dx ? matmulNN(e, { label: `${modulePath(l, module)} dX`, rows: TOKENS, dy, w: w.projections[module].weight, dx, accumulate }) : []),
-    ...loraBackward(ctx, lora, l, module, x, dy, dx, a, s),
-  ];
+  const back = (module: TargetModule, x: Tensor, dy: Tensor, dx: Tensor | null, accumulate: boolean): Op[] => {
+    const entry = lora.adapter.at(l, module);
+    // Dropout stands between the branch and dx: then it is added apart.
+    const branch = entry && lora.dropout === 0 ? { left: s.dxa, right: entry.a } : undefined;
+    return [
+      ...loraGradients(ctx, lora, l, module, x, dy, a, s),
+      ...(dx ? matmulNN(e, { label: `${modulePath(l, module)} dX`, rows: TOKENS, dy, w: w.projections[module].weight, dx, accumulate, branch }) : []),
+      ...(dx && entry && lora.dropout > 0 ? droppedBranch(e, lora, entry, `${modulePath(l, module)} lora dX`, dx, s) : []),
+    ];
+  };
   /** What the backward pass needs again: the input of an adapted projection, rotated queries and keys. */
   const restored = (part: Parameters<typeof cheapOps>[3], needed: boolean): Op[] => (kept === 'cheap' && needed ? again(cheapOps(ctx, l, a, part)) : []);
   const belowAttention = needInput || adapted('q_proj', 'k_proj', 'v_proj');
@@ -259,25 +259,26 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   return ops;
 }
 
-/** dB += s dyᵀ (x Aᵀ), dA += (s dy B)ᵀ dropout(x), dx += dropout(s dy B A). */
-function loraBackward(ctx: DecoderContext, lora: LoraUse, l: number, module: TargetModule, x: Tensor, dy: Tensor, dx: Tensor | null, a: LayerActivations, s: BackwardScratch): Op[] {
+/** dB += s dyᵀ (x Aᵀ), dxa = s dy B, dA += dxaᵀ dropout(x). */
+function loraGradients(ctx: DecoderContext, lora: LoraUse, l: number, module: TargetModule, x: Tensor, dy: Tensor, a: LayerActivations, s: BackwardScratch): Op[] {
   const entry = lora.adapter.at(l, module);
   if (!entry) return [];
   const { engine: e } = ctx;
   const { r, scaling: alpha } = entry;
   const label = `${modulePath(l, module)} lora`;
   const [input, drop] = droppedInput(e, lora, entry, x, label);
-  const ops = [
+  return [
     ...matmulTN(e, { label: `${label} dB`, rows: TOKENS, p: dy, pCols: entry.outFeatures, q: a.xa[module]!, qCols: r, out: entry.dB, alpha }),
     ...matmulNN(e, { label: `${label} dxa`, rows: TOKENS, dy, w: entry.b, dx: s.dxa, alpha }),
     ...drop,
     ...matmulTN(e, { label: `${label} dA`, rows: TOKENS, p: s.dxa, pCols: r, q: input, qCols: entry.inFeatures, out: entry.dA }),
   ];
-  if (!dx) return ops;
-  if (lora.dropout === 0) return [...ops, ...matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: s.dxa, w: entry.a, dx, accumulate: true })];
+}
+
+/** dx += dropout(dxa A). */
+function droppedBranch(e: Engine, lora: LoraUse, entry: LoraEntry, label: string, dx: Tensor, s: BackwardScratch): Op[] {
   return [
-    ...ops,
-    ...matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: s.dxa, w: entry.a, dx: s.dDropped! }),
-    ...dropout(e, { label: `${label} dX dropout`, cols: entry.inFeatures, x: s.dDropped!, out: dx, p: lora.dropout, stream: entry.stream, accumulate: true }),
+    ...matmulNN(e, { label, rows: TOKENS, dy: s.dxa, w: entry.a, dx: s.dDropped! }),
+    ...dropout(e, { label: `${label} dropout`, cols: entry.inFeatures, x: s.dDropped!, out: dx, p: lora.dropout, stream: entry.stream, accumulate: true }),
   ];
 }

@@ -165,6 +165,41 @@ describe('matrix products', () => {
     await checkBoth(kit.engine, [66, 140, 36], 'bf16');
   });
 
+  it.each(['direct', 'tiled', 'tiled128x64'] as const)('a low-rank branch is added by %s kernels, along with bias and stream, whatever the parts of the weight', async (variant) => {
+    useVariant(kit, variant);
+    for (const [M, N, K, r, maxBinding] of [[37, 66, 23, 3, 2048], [70, 40, 36, 8, Infinity]] as const) {
+      const [x, dy, w] = [normal(M * K, 1), normal(M * N, 2), normal(N * K, 3)];
+      const [xa, dxa, a, b] = [normal(M * r, 4), normal(M * r, 5), normal(r * K, 6), normal(N * r, 7)];
+      const [bias, c, before] = [normal(N, 8), normal(M * N, 9), normal(M * K, 10)];
+      const y = kit.empty('y', M * N);
+      const dx = kit.tensor('dx', before);
+      const weight = kit.weight('w', 'f32', N, K, w, maxBinding);
+      await kit.run([
+        ...matmulNT(kit.engine, {
+          label: 'nt', rows: TOKENS, x: kit.tensor('x', x), w: weight, y, bias: kit.tensor('bias', bias), add: kit.tensor('c', c),
+          branch: { left: kit.tensor('xa', xa), right: kit.weight('b', 'f32', N, r, b), scale: 1.5 },
+        }),
+        ...matmulNN(kit.engine, {
+          label: 'nn', rows: TOKENS, dy: kit.tensor('dy', dy), w: weight, dx, accumulate: true,
+          branch: { left: kit.tensor('dxa', dxa), right: kit.weight('a', 'f32', r, K, a) },
+        }),
+      ], { tokens: M });
+      const branch = twin.matmulNT(xa, b, M, N, r, { alpha: 1.5, add: c });
+      expect(await kit.read(y), `NT ${M} x ${N} x ${K}, rank ${r}`).toBeAllclose(twin.matmulNT(x, w, M, N, K, { bias, add: branch }), 'f32');
+      const back = twin.matmulNN(dxa, a, M, r, K, { add: before });
+      expect(await kit.read(dx), `NN ${M} x ${N} x ${K}, rank ${r}`).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { add: back }), 'f32');
+    }
+  });
+
+  it('tiled kernels take a low-rank branch along in one dispatch, the others need one more', () => {
+    const ops = (variant: MatmulVariant): number => {
+      useVariant(kit, variant);
+      const branch = { left: kit.empty('xa', 8 * 4), right: kit.weight('b', 'f32', 40, 4, normal(160, 1)) };
+      return matmulNT(kit.engine, { label: 'nt', rows: TOKENS, x: kit.empty('x', 8 * 12), w: kit.weight('w', 'f32', 40, 12, normal(480, 1)), y: kit.empty('y', 8 * 40), branch }).length;
+    };
+    expect([ops('tiled'), ops('tiled32x32'), ops('direct')]).toEqual([1, 1, 2]);
+  });
+
   // SwiftShader compiles for seconds what stages so much; npm run proof runs these on lavapipe.
   for (const variant of VARIANTS['matmulNT.wide'].filter((v) => v.startsWith('tiled') && testDeviceKind() !== 'swiftshader')) {
     it(`${variant} gives its twin's numbers with as many steps in workgroup memory as on GPUs`, async () => {

@@ -31,7 +31,7 @@ export function countingGpu(limits: { maxBufferSize: number; maxStorageBufferBin
     createBindGroupLayout: nothing, createShaderModule: nothing, createPipelineLayout: nothing, createBindGroup: nothing,
     createComputePipelineAsync: () => Promise.resolve({}),
   };
-  const adapter = { limits, features: new Set(), info: { vendor: 'counting', architecture: '', device: '', description: 'counts buffers', isFallbackAdapter: false }, requestDevice: () => Promise.resolve(device) };
+  const adapter = { limits, features: new Set(), info: { vendor: 'counting', architecture: '', device: '', description: 'counts buffers', isFallbackAdapter: true }, requestDevice: () => Promise.resolve(device) };
   return {
     gpu: { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU,
     get live() {

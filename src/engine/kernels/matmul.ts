@@ -4,6 +4,8 @@
  */
 import leftBy4 from '../../../shaders/lib/left_by4.wgsl?raw';
 import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
+import lowRank from '../../../shaders/lib/low_rank.wgsl?raw';
+import lowRankNone from '../../../shaders/lib/low_rank_none.wgsl?raw';
 import productNN from '../../../shaders/lib/product_nn.wgsl?raw';
 import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
 import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
@@ -70,9 +72,9 @@ const TILES: Record<TiledVariant, TileShape> = {
  */
 const wideTile = (e: Engine, variant: TiledVariant): TileShape => ({ ...TILES[variant], ...(e.info.software ? { DEPTH: 4 } : {}) });
 const skinnyTile = (e: Engine): TileShape => ({ TX: 4, TY: 2, WIDE: false, AHEAD: false, ...(e.info.software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) });
-const tiledLaunch = (body: string, shape: TileShape): Launch => ({
-  body: `${sums}\n${tile}\n${body}`,
-  constants: { ...shape },
+const tiledLaunch = (body: string, shape: TileShape, branch?: { branch: number }): Launch => ({
+  body: [sums, tile, ...(branch ? [branch.branch > 0 ? lowRank : lowRankNone] : []), body].join('\n'),
+  constants: { ...shape, ...(branch ? { BRANCH: branch.branch } : {}) },
   grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), 1],
 });
 const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant in TILES;
@@ -107,6 +109,23 @@ const choiceOf = (e: Engine, shape: ShapeClass, key: string, usual: MatmulVarian
 
 const partLabel = (label: string, w: Weight, i: number): string => (w.parts.length > 1 ? `${label} part ${i}` : label);
 
+/**
+ * A product of low rank added to another: LoRA's branch. Tiled kernels append it to their sum, in the same accumulators; for the others it is an op of its own
+ * that accumulates.
+ */
+export interface LowRank {
+  /** [M, r] */
+  left: Tensor;
+  /** NT: [N, r]. NN: [r, K]. In f32. */
+  right: Weight;
+  /** Default 1. */
+  scale?: number;
+}
+
+/** The part of a low-rank weight, where a kernel takes it along. */
+const takenAlong = (variant: MatmulVariant, branch: LowRank | undefined): Tensor | null =>
+  branch && isTiled(variant) && branch.right.parts.length === 1 && branch.right.dtype === 'f32' ? branch.right.parts[0]!.tensor : null;
+
 export interface MatmulNT {
   label: string;
   rows: Rows;
@@ -121,14 +140,16 @@ export interface MatmulNT {
   add?: 'accumulate' | Tensor;
   /** f32 [N] */
   bias?: Tensor;
+  /** Added before the bias; not together with row starts. */
+  branch?: LowRank;
   /** First row of x and of y. */
   xRowStart?: number;
   yRowStart?: number;
 }
 
-function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number): Launch {
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number): Launch {
   const skinny = shape === 'matmulNT.skinny';
-  if (isTiled(variant)) return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e, variant));
+  if (isTiled(variant)) return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e, variant), { branch });
   const LANES = lanesOf(e);
   if (variant === 'row') return rowLaunch;
   if (variant === 'direct') return directLaunch(ntDirect);
@@ -148,27 +169,35 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : most <= FEW_ROWS ? 'matmulNT.row' : 'matmulNT.wide';
   const key = keyOf(shape, most, w.rows, K, w.dtype);
   const variant = chosenVariant(e, shape, key);
-  const launch = launchNT(e, shape, variant, w.rows);
+  const { branch } = o;
+  const along = takenAlong(variant, branch);
+  const launch = launchNT(e, shape, variant, w.rows, along ? 7 : 0);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
       library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, productNT],
       constants: { ...loader.constants, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
-      access: ['read', 'read', 'read', 'read', 'write'],
+      access: ['read', 'read', 'read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
     }),
     weight: loader.weight,
   });
-  return w.parts.map((part, i): Op => ({
+  const alpha = o.alpha ?? 1;
+  const r = branch?.right.cols ?? 0;
+  const ops = w.parts.map((part, i): Op => ({
     label: partLabel(o.label, w, i),
     pipeline: kernel.pipeline,
     layout: kernel.layout,
-    params: [...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(o.alpha ?? 1)],
+    params: [
+      ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha),
+    ],
     // What is not given is bound to x, which is only read too.
-    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y],
+    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(along ? [branch!.left, along] : [])],
     grid: (dims) => launch.grid(rowCount(rows, dims), part.rows),
-    flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
+    flops: (dims) => 2 * rowCount(rows, dims) * part.rows * (K + (along ? r : 0)),
     ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o)) } : {}),
   }));
+  if (!branch || along) return ops;
+  return [...ops, ...matmulNT(e, { label: `${o.label} lora B`, rows, x: branch.left, w: branch.right, y: o.y, alpha: branch.scale, add: 'accumulate' })];
 }
 
 export interface MatmulNN {
@@ -183,12 +212,14 @@ export interface MatmulNN {
   alpha?: number;
   /** Default false: dx is overwritten. */
   accumulate?: boolean;
+  /** Not together with row starts. */
+  branch?: LowRank;
   dyRowStart?: number;
   dxRowStart?: number;
 }
 
-function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant): Launch {
-  if (isTiled(variant)) return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e, variant));
+function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: number): Launch {
+  if (isTiled(variant)) return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e, variant), { branch });
   const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
   return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
@@ -201,15 +232,20 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
   const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
   const key = keyOf(shape, mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K, o.dxRowStart]), w.rows, K, w.dtype);
   const variant = chosenVariant(e, shape, key);
-  const launch = launchNN(e, shape, variant);
+  const { branch } = o;
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const leftIsBy4 = w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
-  return w.parts.map((part, i): Op => {
+  const alpha = o.alpha ?? 1;
+  const r = branch?.right.rows ?? 0;
+  const ops = w.parts.map((part, i): Op => {
+    // With the first part alone: the others add to what it wrote.
+    const along = i === 0 ? takenAlong(variant, branch) : null;
+    const launch = launchNN(e, shape, variant, along ? 5 : 0);
     const kernel = compileKernel(e, {
       ...spec('matmul_nn', variant, launch, {
         library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, productNN],
         constants: { ...loader.constants, ACCUMULATE: i > 0 || (o.accumulate ?? false) },
-        access: ['read', 'read', 'write'],
+        access: ['read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
       }),
       weight: loader.weight,
     });
@@ -217,13 +253,17 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
       label: partLabel(o.label, w, i),
       pipeline: kernel.pipeline,
       layout: kernel.layout,
-      params: [...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, o.dxRowStart ?? 0, f32(o.alpha ?? 1)],
-      tensors: [o.dy, part.tensor, o.dx],
+      params: [
+        ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, o.dxRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha),
+      ],
+      tensors: [o.dy, part.tensor, o.dx, ...(along ? [branch!.left, along] : [])],
       grid: (dims) => launch.grid(rowCount(rows, dims), K),
-      flops: (dims) => 2 * rowCount(rows, dims) * part.rows * K,
+      flops: (dims) => 2 * rowCount(rows, dims) * (part.rows + (along ? r : 0)) * K,
       ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o)) } : {}),
     };
   });
+  if (!branch || takenAlong(variant, branch)) return ops;
+  return [...ops, ...matmulNN(e, { label: `${o.label} lora`, rows, dy: branch.left, w: branch.right, dx: o.dx, alpha: branch.scale, accumulate: true })];
 }
 
 export interface MatmulTN {
