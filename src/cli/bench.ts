@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: how fast this device trains and answers, in one process, on a model of true shape and random weights.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchShape, type BenchRequest, type ShapeResult } from '../worker/bench/benchShape.ts';
 import type { BenchOptions } from '../worker/bench/runBench.ts';
-import { SHAPE_NAMES } from '../worker/bench/shapes.ts';
+import { defaultBatch, parseShape, SHAPE_NAMES } from '../worker/bench/shapes.ts';
 import { benchLines, tuningLines } from './benchLines.ts';
+import { findPython, pythonLines, runPython, type PythonOutcome } from './benchPython.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
 const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser]
@@ -17,16 +19,28 @@ const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|au
   --tune            prints what every kernel variant took, by product; measures on software adapters too
   --variants A=B,.. kernel variants by shape class or product, as a run records them, instead of measuring
   --recompute       also steps that compute parts of the forward pass again
+  --python PATH     the same step in PyTorch + PEFT, f32 and bf16, by this Python; auto: the first on PATH that has torch
   --peak N          the device's f32 peak in TFLOP/s, to print the share reached
   --json FILE       all figures`;
 
-export async function main(argv: string[]): Promise<number> {
+/** What lies in files of the project, and in the bundle of a packed bench. */
+export interface BenchAssets {
+  pythonScript: () => Promise<string>;
+}
+const ASSETS: BenchAssets = { pythonScript: () => readFile(resolve(import.meta.dirname, '../../bench/pytorch_peft.py'), 'utf8') };
+
+export interface ComparedResult extends ShapeResult {
+  /** Absent where no Python was asked for. */
+  pytorch?: PythonOutcome;
+}
+
+export async function main(argv: string[], assets = ASSETS): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
     options: {
       device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, steps: { type: 'string' }, warmup: { type: 'string' }, rank: { type: 'string', default: '16' },
-      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
+      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, python: { type: 'string' }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
     },
   });
   if (values.help || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
@@ -43,10 +57,21 @@ export async function main(argv: string[]): Promise<number> {
       r: Number(values.rank), peakTflops: values.peak === undefined ? null : Number(values.peak), recompute: values.recompute,
     };
   };
-  const results: ShapeResult[] = [];
-  const report = (result: ShapeResult): void => {
+  const python = values.python === undefined ? null : await findPython(values.python);
+  const results: ComparedResult[] = [];
+  const report = async (result: ComparedResult): Promise<void> => {
     results.push(result);
     console.log([...benchLines(result), ...(values.tune ? tuningLines(result) : [])].join('\n'));
+    if (values.python !== undefined) {
+      const { software } = result.device;
+      const { steps, warmup, r } = optionsFor(software);
+      result.pytorch = python === null ? { failed: 'no Python on PATH has torch' } : await runPython(python, {
+        script: await assets.pythonScript(), shape: parseShape(result.shape.text, defaultBatch(software)), r, steps, warmup, software,
+      });
+      console.log(pythonLines(result.pytorch, result.step.ms.median).join('\n'));
+    }
+    // After every shape: what follows may not fit the device.
+    if (values.json !== undefined) await writeFile(values.json, JSON.stringify(results, null, 1));
   };
   const progress = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}\r`));
   const request = (shape: string): BenchRequest => ({ shape, tune: values.tune, variants, optionsFor: { gpu: optionsFor(false), software: optionsFor(true) } });
@@ -54,11 +79,10 @@ export async function main(argv: string[]): Promise<number> {
   if (values.runtime === 'browser') {
     // Only here: what is packed for a bare machine has neither Vite nor a browser.
     const { benchInBrowser } = await import('./browserRun.ts');
-    for (const shape of shapes) report(await benchInBrowser(device, request(shape)));
+    for (const shape of shapes) await report(await benchInBrowser(device, request(shape)));
   } else {
     const gpu = await openNodeGpu(device);
-    for (const shape of shapes) report(await benchShape(gpu, request(shape), progress));
+    for (const shape of shapes) await report(await benchShape(gpu, request(shape), progress));
   }
-  if (values.json !== undefined) await writeFile(values.json, JSON.stringify(results, null, 1));
   return 0;
 }

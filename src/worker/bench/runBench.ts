@@ -42,7 +42,7 @@ export interface Spread {
 
 export interface BenchResult {
   device: { description: string; vendor: string; architecture: string; software: boolean; f16: boolean; subgroups: boolean };
-  shape: { name: string; layers: number; hidden: number; heads: number; kvHeads: number; intermediate: number; vocab: number; parameters: number; batch: number; length: number; r: number };
+  shape: { name: string; text: string; layers: number; hidden: number; heads: number; kvHeads: number; intermediate: number; vocab: number; parameters: number; batch: number; length: number; r: number };
   variants: Record<string, string>;
   matmul: { best: MatmulFigure; all: MatmulFigure[]; shareOfPeak: number | null };
   /** Milliseconds from nothing on the device to the end of the first step. */
@@ -126,7 +126,7 @@ export async function runBench(engine: Engine, shape: BenchShape, options: Bench
     return {
       device: { description, vendor, architecture, software, f16, subgroups },
       shape: {
-        name: shape.name, layers: config.numHiddenLayers, hidden: config.hiddenSize, heads: config.numAttentionHeads, kvHeads: config.numKeyValueHeads,
+        name: shape.name, text: shape.text, layers: config.numHiddenLayers, hidden: config.hiddenSize, heads: config.numAttentionHeads, kvHeads: config.numKeyValueHeads,
         intermediate: config.intermediateSize, vocab: config.vocabSize, parameters: weights.parameters, batch, length, r: options.r,
       },
       variants: variantsInForce(engine),

@@ -5,6 +5,8 @@ import { parseModelConfig } from '../../model/parseConfig.ts';
 
 export interface BenchShape {
   name: string;
+  /** As it was asked for. */
+  text: string;
   config: ModelConfig;
   /** Rows of a batch and tokens of a row; all rows are full. */
   batch: number;
@@ -63,5 +65,5 @@ export function parseShape(text: string, defaults: { batch: number; length: numb
     else throw wrong(`${key} is no size of a shape.`);
   }
   if (!named && ['L', 'd', 'H', 'ff', 'V'].some((key) => json[KEYS[key]!] === undefined)) throw wrong(`${text} lacks one of L, d, H, ff and V.`);
-  return { name: named ?? text, config: parseModelConfig(json), batch, length };
+  return { name: named ?? text, text, config: parseModelConfig(json), batch, length };
 }
