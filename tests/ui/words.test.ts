@@ -14,6 +14,7 @@ import { folderOf } from '../../src/ui/export/python.ts';
 import { parseNumber, shownNumber } from '../../src/ui/recipe/NumberField.tsx';
 import { fraction, nearestStop, rulerFor, stepStop, visibleTicks } from '../../src/ui/recipe/rulers.ts';
 import { mixWords, pointsOf } from '../../src/ui/data/Advice.tsx';
+import { effectWords, groupWords, shareText, sharesOf } from '../../src/ui/data/balanceWords.ts';
 import { classify } from '../../src/ui/shell/dropped.ts';
 import { runsLine, stepStates, type StepFacts } from '../../src/ui/shell/stepStates.ts';
 import { recipeChanges } from '../../src/ui/share/settingsText.ts';
@@ -180,4 +181,14 @@ test('the mix is told in words, and a part that is not whole never reads as if i
   expect(mixWords([{ type: 'question answering', rows: 60 }, { type: 'chat', rows: 20 }])).toBe('80 rows: question answering 60, chat 20.');
   const part = { name: 'Usable', weight: 30, words: '' };
   expect([1, 0.5, 0.999].map((value) => pointsOf({ ...part, value }))).toEqual(['30 of 30', '15 of 30', '29.9 of 30']);
+});
+
+test('what balance does reads as rows, shares and steps', () => {
+  const mix = { by: 'task' as const, groups: [{ name: 'question-answering', rows: 900, perEpoch: 300 }, { name: 'code', rows: 100, perEpoch: 250 }, { name: 'chat', rows: 10, perEpoch: 0 }], rowsPerEpoch: 550, asItIs: { steps: 190, stepsPerEpoch: 64 } };
+  expect(effectWords({ mix, steps: 105 })).toBe('550 rows an epoch (1,010 as it is), 105 steps in all (190 as it is).');
+  expect(mix.groups.map((group) => groupWords(group, false))).toEqual(['300 of 900 rows an epoch, others in the next', 'each row 2.50 times an epoch', 'left out']);
+  expect(groupWords(mix.groups[0]!, true)).toBe('300 of 900 rows an epoch, the others are left out');
+  expect(sharesOf(mix).map((share) => [share.title, shareText(share)])).toEqual([['question answering', '89\u2009% to 55\u2009%'], ['code', '10\u2009% to 45\u2009%'], ['chat', '1\u2009% to 0\u2009%']]);
+  const same = { ...mix, groups: mix.groups.map((group) => ({ ...group, perEpoch: group.rows })), rowsPerEpoch: 1010 };
+  expect(effectWords({ mix: same, steps: 190 })).toBe('Every row once an epoch: 1,010 rows, 190 steps in all.');
 });

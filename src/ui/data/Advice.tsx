@@ -6,6 +6,7 @@ import { usePlan } from '../../stores/plan.ts';
 import type { DataAdvice } from '../../stores/types.ts';
 import { ChartTable } from '../charts/ChartTable.tsx';
 import { formatCount, formatPercent, plural } from '../format.ts';
+import { Balance } from './Balance.tsx';
 import classes from './Data.module.css';
 
 const BAR = 26;
@@ -90,6 +91,7 @@ export function Advice() {
         {report.tokens > 0 && <p className="caption" style={{ marginTop: 4 }}>{formatPercent(report.labelledTokens / report.tokens)} of {plural(report.tokens, 'token')} are trained.</p>}
       </section>
       {mix.length > 0 && <Mix mix={mix} advice={mixAdvice} />}
+      <Balance />
       {quality.parts.length > 0 && <Quality quality={quality} />}
     </>
   );

@@ -32,6 +32,7 @@ function Counts({ f }: { f: Forecast | null }) {
     <dl className={classes.counts}>
       <Count name="Training rows" value={formatCount(f?.trainingRows)} unit={f && f.heldOutRows > 0 ? `${formatCount(f.heldOutRows)} held out` : undefined} />
       <Count name="Tokens seen" value={formatCount(f?.tokensSeen)} unit={f ? `${formatCount(f.labelledTokensSeen)} trained` : undefined} />
+      {f && f.mix.rowsPerEpoch !== f.trainingRows && <Count name="Rows an epoch" value={formatCount(f.mix.rowsPerEpoch)} unit="balanced" />}
       <Count name="Optimizer steps" value={formatCount(f?.steps)} unit={f ? `${formatCount(f.stepsPerEpoch)} an epoch` : undefined} />
       <Count name="Trainable parameters" value={formatCount(f?.trainableParameters)} unit={f ? formatPercent(f.trainableParameters / f.modelParameters) : undefined} />
       {f && f.droppedRows > 0

@@ -114,7 +114,7 @@ function perEpoch(train: Int32Array, balance: BalancedRows | null, values: Int32
 
 /** Rows as often as one epoch can have them, those held out behind them: what the largest batch may be made of. */
 function anyOfABatch({ train, heldOut }: Split, balance: BalancedRows | null): Int32Array {
-  const pieces = balance ? balance.groups.flatMap(({ rows }, g) => new Array<Int32Array>(balance.mostInEpoch(g)).fill(rows)) : [train];
+  const pieces = balance ? balance.groups.flatMap(({ rows }, g) => Array.from({ length: balance.mostInEpoch(g) }, () => rows)) : [train];
   const all = new Int32Array([...pieces, heldOut].reduce((n, piece) => n + piece.length, 0));
   let at = 0;
   for (const piece of [...pieces, heldOut]) {
