@@ -38,7 +38,7 @@ async function change(datasetId: string, ask: () => Promise<FixSummary[]>, words
   try {
     const fixes = await ask();
     useFixes.setState({ datasetId, fixes });
-    if (useData.getState().currentId === datasetId) useData.setState((s) => ({ version: s.version + 1, filter: null }));
+    if (useData.getState().currentId === datasetId) useData.setState((s) => ({ version: s.version + 1 }));
     announce(words(fixes));
     return true;
   } catch (error) {
@@ -57,6 +57,14 @@ export function applyFix(datasetId: string, kind: FindingKind): Promise<boolean>
 
 export const undoFix = (datasetId: string, fix: Pick<FixSummary, 'id' | 'title'>): Promise<boolean> =>
   change(datasetId, () => request('data.undoFix', { datasetId, fixId: fix.id }), () => `Undone: ${fix.title}.`);
+
+/** A whole row on or off, whatever leaves it out. */
+export const setRowTrained = (datasetId: string, index: number, trained: boolean): Promise<boolean> =>
+  change(datasetId, () => request('data.setRowTrained', { datasetId, index, trained }), () => `Row ${index + 1} is ${trained ? 'trained' : 'left out of training'}.`);
+
+/** Leaves the rows that another dataset has too out of training. */
+export const leaveOutOverlap = (datasetId: string, otherId: string, near: boolean): Promise<boolean> =>
+  change(datasetId, () => request('data.leaveOutOverlap', { datasetId, otherId, near }), (fixes) => `Applied: ${fixes.at(-1)?.title ?? 'rows left out'}.`);
 
 /** The record of changes as a file; with a loaded model also what training drops and cuts. Null where it failed. */
 export async function recordOfChanges(datasetId: string, format: 'text' | 'json'): Promise<{ fileName: string; blob: Blob } | null> {

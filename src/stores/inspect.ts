@@ -2,7 +2,8 @@
 import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import { requestPlan } from './plan.ts';
-import type { InspectedRow, TemplateId } from './types.ts';
+import type { Recipe } from '../config/recipe.ts';
+import type { InspectedRow, TemplateId, TrainingPlace } from './types.ts';
 import { failure, request } from './worker.ts';
 
 interface InspectState {
@@ -44,3 +45,7 @@ export async function switchTurn(target: InspectTarget, messageIndex: number, tr
     useInspect.setState({ error: failure(error) });
   }
 }
+
+/** Where training puts a row; null where that cannot be told, as with a report that is not to be had. */
+export const trainingPlace = (target: InspectTarget, recipe: Recipe): Promise<TrainingPlace | null> =>
+  request('data.trainingPlace', { datasetId: target.datasetId, index: target.index, recipe }).catch(() => null);

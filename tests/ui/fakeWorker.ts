@@ -8,8 +8,9 @@ import type { Recipe } from '../../src/config/recipe.ts';
 import { needsToken } from '../../src/hub/messages.ts';
 import type { WorkerLike } from '../../src/worker/client.ts';
 import type {
-  CachedModel, DatasetSummary, DataReport, DeviceInfo, FixSummary, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, ToWorker, TrainingMix, WorkerEvent,
+  CachedModel, DatasetSummary, DataReport, DeviceInfo, FixSummary, FromWorker, InspectedRow, InspectedToken, ModelSummary, RequestName, Requests, RunDetail, TokenLosses, ToWorker, TrainingMix, WorkerEvent,
 } from '../../src/worker/protocol.ts';
+import { FakeRows } from './fakeRows.ts';
 import { fakeLoss, fakeRun } from './fakeRuns.ts';
 
 export interface FakeOptions {
@@ -73,6 +74,15 @@ function inspected(index: number, maxLength: number, trainedTurns: Record<number
   const all = turns.flatMap((t) => t.tokens);
   all.forEach((t, i) => { if (i >= maxLength) { t.cut = true; t.trained = false; } });
   return { index, line: index + 1, totalTokens: all.length, trainedTokens: all.filter((t) => t.trained).length, keptTokens: Math.min(all.length, maxLength), turns };
+}
+
+/** Any numbers between 0 and 5 nats; a fifth of them on trained tokens once tuned. */
+function lossesOf(row: InspectedRow, which: 'base' | 'tuned'): TokenLosses {
+  const tokens = row.turns.flatMap((turn) => turn.tokens);
+  const losses = tokens.map((token, i) => (i === 0 || token.cut ? null : ((token.id % 97) / 97) * 5 * (which === 'tuned' && token.trained ? 0.2 : 1)));
+  const trained = losses.filter((loss, i) => loss !== null && tokens[i]!.trained) as number[];
+  const mean = trained.length > 0 ? trained.reduce((a, b) => a + b, 0) / trained.length : null;
+  return { losses, mean, perplexity: mean === null ? null : Math.exp(mean) };
 }
 
 /** Two thirds questions, the rest code: by the core's own arithmetic. */
@@ -183,12 +193,23 @@ export class FakeWorker implements WorkerLike {
   }
 
   #fixes: FixSummary[] = [];
+  /** Rows switched off whole. */
+  #off: number[] = [];
   #cached: CachedModel[] = [];
+  readonly #rows = new FakeRows({
+    pairOf,
+    dataset: (id) => this.#datasets.find((d) => d.id === id)!,
+    change: (dataset) => { this.#datasets = this.#datasets.some((d) => d.id === dataset.id) ? this.#datasets.map((d) => (d.id === dataset.id ? dataset : d)) : [dataset, ...this.#datasets]; },
+    emit: (event) => this.emit(event),
+    wait: (ms) => this.wait(ms),
+    finding: (kind) => (this.#o.findings ?? FINDINGS).find((f) => f.kind === kind)?.rows ?? null,
+  });
   #token: string | null = null;
 
   readonly #run = (id: string): RunDetail => this.#runs.find((r) => r.id === id)!;
 
   readonly #handlers: { [N in RequestName]: (args: Requests[N]['args'], id: number) => Promise<Requests[N]['result']> | Requests[N]['result'] } = {
+    ...this.#rows.handlers,
     'page.watched': () => null,
     'device.setMemoryLimit': () => null,
     'device.open': ({ measure }) => {
@@ -247,8 +268,8 @@ export class FakeWorker implements WorkerLike {
       const [prompt, answer] = pairOf(offset + i);
       return { index: offset + i, line: offset + i + 1, prompt, answer: answer.replaceAll('\n', ' ') };
     }),
-    'data.preview': ({ index }) => [{ role: 'user' as const, content: pairOf(index)[0] }, { role: 'assistant' as const, content: pairOf(index)[1] }],
-    'data.inspect': ({ index, maxLength, trainedTurns }) => inspected(index, maxLength, trainedTurns ?? {}),
+    'data.preview': ({ datasetId, index }) => this.#rows.turns(datasetId, index),
+    'data.inspect': ({ index, maxLength, trainedTurns }) => ({ ...inspected(index, maxLength, trainedTurns ?? {}), ...(this.#off.includes(index) ? { leftOutBy: ['Rows switched off one by one'] } : {}) }),
     'data.setTrainedTurns': () => null,
     'data.applyFix': ({ kind }) => {
       this.#fixes = [...this.#fixes, { id: `fix-${this.#fixes.length + 1}`, kind, action: 'drop', title: 'Exact copies: the first of each is kept', appliedAt: Date.now(), rows: 17 }];
@@ -258,9 +279,14 @@ export class FakeWorker implements WorkerLike {
     'data.fixes': () => this.#fixes,
     'data.overlap': () => ({ count: 0, rows: [], otherRows: [], near: { count: 0, rows: [], otherRows: [] }, partial: false }),
     'data.leaveOutOverlap': () => this.#fixes,
-    'data.setRowTrained': () => this.#fixes,
-    'data.trainingPlace': () => ({ part: 'train', pack: null }),
-    'data.tokenLoss': () => ({ losses: [], mean: null, perplexity: null }),
+    'data.setRowTrained': ({ index, trained }) => {
+      this.#off = trained ? this.#off.filter((row) => row !== index) : [...this.#off, index];
+      this.#fixes = [...this.#fixes.filter(({ kind }) => kind !== 'row-switch'), ...(this.#off.length > 0 ? [{ id: 'rows', kind: 'row-switch' as const, action: 'drop' as const, title: 'Rows switched off one by one', appliedAt: Date.now(), rows: this.#off.length }] : [])];
+      return this.#fixes;
+    },
+    'data.trainingPlace': ({ index, recipe }) => (recipe.training.packing
+      ? { part: 'train', pack: { number: 2, of: 31, from: 118, tokens: 402, capacity: recipe.data.maxLength, rows: [index - 1, index, index + 4] } } : { part: 'train', pack: null }),
+    'data.tokenLoss': ({ index, maxLength, trainedTurns, which }) => lossesOf(inspected(index, maxLength, trainedTurns ?? {}), which),
     'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;

@@ -12,6 +12,8 @@ import { formatWhole } from '../format.ts';
 import { useSingleKeys } from '../shell/useShortcuts.ts';
 import classes from './Mask.module.css';
 import { MaskRuler } from './MaskRuler.tsx';
+import { LossPanel, useShownLosses } from './LossPanel.tsx';
+import { RowPlace, RowSwitch } from './RowPlace.tsx';
 import { ReadingLine, type Reading } from './TokenReading.tsx';
 import { TurnView } from './TurnView.tsx';
 
@@ -43,6 +45,7 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
   const reading = read?.of === row ? read.reading : null;
   const onRead = useCallback((next: Reading | null) => setReading({ of: row, reading: next }), [row]);
   const onSwitch = useCallback((index: number, trained: boolean) => void switchTurn(target, index, trained), [target]);
+  const losses = useShownLosses(row);
   const starts = turnStarts(row);
   const cut = cutWords(row);
   const refused = row.refused && <div className={classes.note}><Note kind="warning" title="This row is left out of training." testId="row-refused">{sentence(row.refused)}</Note></div>;
@@ -50,18 +53,21 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
   return (
     <>
       <div className={classes.head}>
-        <p className={classes.count} data-testid="mask-count">{formatWhole(row.trainedTokens)} of {formatWhole(row.totalTokens)} tokens are trained</p>
+        <p className={classes.count} data-testid="mask-count">{row.leftOutBy ? `None of its ${formatWhole(row.totalTokens)} tokens is trained` : `${formatWhole(row.trainedTokens)} of ${formatWhole(row.totalTokens)} tokens are trained`}</p>
+        <RowSwitch row={row} target={target} />
         <Legend />
       </div>
       <MaskRuler row={row} />
-      <ReadingLine reading={reading} />
+      <RowPlace row={row} target={target} />
+      <LossPanel row={row} target={target} />
+      <ReadingLine reading={reading} losses={losses[0] ?? null} />
       {cut && <p className={`${classes.warn} ${classes.note}`}>{cut}</p>}
       {refused}
       <ol className={classes.turns} data-testid="mask-turns">
         {row.turns.map((turn, i) => (
           // A row's turns never change places.
           // oxlint-disable-next-line react/no-array-index-key
-          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={onSwitch} />
+          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={onSwitch} losses={losses} />
         ))}
       </ol>
     </>

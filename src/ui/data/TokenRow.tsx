@@ -2,6 +2,7 @@
 import { Fragment, memo, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import type { InspectedToken } from '../../stores/types.ts';
 import { formatWhole } from '../format.ts';
+import { heatAt, lossWords, VIEW_NAMES, type ShownLosses } from './heat.ts';
 import classes from './Mask.module.css';
 import { TokenPopover, type Reading } from './TokenReading.tsx';
 import { lineBreaks, shownText, tokenWords, type PlacedToken } from './tokenWords.ts';
@@ -12,21 +13,25 @@ interface TokenRowProps {
   start: number;
   reading: Reading | null;
   onRead: (reading: Reading | null) => void;
+  /** What the tokens cost, once it is asked for. */
+  losses: ShownLosses | null;
 }
 
 /** More than this would make the page slow to lay out; the rest is one click away. */
 const SHOWN = 1500;
 
-interface TokenProps { placed: PlacedToken; active: boolean; id: string; last: boolean }
+interface TokenProps { placed: PlacedToken; active: boolean; id: string; last: boolean; losses: ShownLosses | null }
 
-const Token = memo(function Token({ placed, active, id, last }: TokenProps) {
+const Token = memo(function Token({ placed, active, id, last, losses }: TokenProps) {
   const { token, position } = placed;
-  const words = `${token.text.trim() || shownText(token.text)}, id ${token.id}, ${token.cut ? 'cut off' : token.trained ? 'trained' : 'ignored'}`;
+  const heat = losses && heatAt(losses, position);
+  const cost = losses ? lossWords(losses, position).map(({ term, words }) => `, ${term.toLowerCase()} ${words}`).join('') : '';
+  const words = `${token.text.trim() || shownText(token.text)}, id ${token.id}, ${token.cut ? 'cut off' : token.trained ? 'trained' : 'ignored'}${cost}`;
   return (
     <>
       <span
         id={id} role="option" aria-selected={active} aria-label={words} className={classes.token} data-position={position}
-        data-trained={token.trained || undefined} data-special={token.special || undefined} data-cut={token.cut || undefined} data-active={active || undefined} data-break={/^\n+$/.test(token.text) || undefined}
+        data-trained={token.trained || undefined} data-special={token.special || undefined} data-cut={token.cut || undefined} data-active={active || undefined} data-heat={heat?.step} data-scale={heat?.scale} data-break={/^\n+$/.test(token.text) || undefined}
       >
         {shownText(token.text)}
       </span>
@@ -35,7 +40,7 @@ const Token = memo(function Token({ placed, active, id, last }: TokenProps) {
   );
 });
 
-export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps) {
+export function TokenRow({ role, tokens, start, reading, onRead, losses }: TokenRowProps) {
   const id = useId();
   const box = useRef<HTMLDivElement>(null);
   const [all, setAll] = useState(false);
@@ -47,7 +52,7 @@ export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps
     const token = tokens[position - start];
     const element = box.current?.querySelector<HTMLElement>(`[data-position="${position}"]`);
     if (!token || !element) return;
-    onRead({ token, position, by, box: { left: element.offsetLeft, top: element.offsetTop, width: element.offsetWidth, height: element.offsetHeight, within: box.current!.offsetWidth } });
+    onRead({ token, position, by, rowId: id, box: { left: element.offsetLeft, top: element.offsetTop, width: element.offsetWidth, height: element.offsetHeight, within: box.current!.offsetWidth } });
   };
   const positionOf = (target: EventTarget): number | null => {
     const found = target instanceof Element ? target.closest<HTMLElement>('[data-position]') : null;
@@ -67,7 +72,7 @@ export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps
   return (
     <div className={classes.tokenBox}>
       <div
-        ref={box} className={classes.tokenRow} role="listbox" tabIndex={0} aria-label={`Tokens of the ${role} turn`} aria-orientation="horizontal"
+        ref={box} className={classes.tokenRow} role="listbox" tabIndex={0} aria-label={`Tokens of the ${role} turn${losses?.tuned ? `, ${VIEW_NAMES[losses.view].toLowerCase()}` : ''}`} aria-orientation="horizontal" data-losses={losses?.view}
         {...(mine ? { 'aria-activedescendant': `${id}-${mine.position}` } : {})}
         onKeyDown={key}
         onFocus={(e) => { if (e.currentTarget.matches(':focus-visible')) read(mine?.position ?? start, 'key'); }}
@@ -78,14 +83,14 @@ export function TokenRow({ role, tokens, start, reading, onRead }: TokenRowProps
         {words.map((word) => (
           <Fragment key={word[0]!.position}>
             <span className={classes.word} role="presentation">
-              {word.map((placed) => <Token key={placed.position} placed={placed} id={`${id}-${placed.position}`} active={mine?.position === placed.position} last={placed.position === last} />)}
+              {word.map((placed) => <Token key={placed.position} placed={placed} id={`${id}-${placed.position}`} active={mine?.position === placed.position} last={placed.position === last} losses={losses} />)}
             </span>
             {/* A break opportunity between words, and nowhere else. */}
             <wbr />
           </Fragment>
         ))}
       </div>
-      {mine && <TokenPopover reading={mine} />}
+      {mine?.rowId === id && <TokenPopover reading={mine} losses={losses} />}
       {!all && tokens.length > SHOWN && (
         <button type="button" className="link" onClick={() => setAll(true)}>Show the other {formatWhole(tokens.length - SHOWN)} tokens</button>
       )}

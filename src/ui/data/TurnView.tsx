@@ -2,6 +2,7 @@
 import { Switch } from '@mantine/core';
 import type { InspectedTurn } from '../../stores/types.ts';
 import { formatWhole, plural } from '../format.ts';
+import { VIEW_NAMES, type ShownLosses } from './heat.ts';
 import classes from './Mask.module.css';
 import type { Reading } from './TokenReading.tsx';
 import { TokenRow } from './TokenRow.tsx';
@@ -13,9 +14,11 @@ interface TurnViewProps {
   reading: Reading | null;
   onRead: (reading: Reading | null) => void;
   onSwitch: (messageIndex: number, trained: boolean) => void;
+  /** What its tokens cost: none, one heat map, or two beside each other. */
+  losses: ShownLosses[];
 }
 
-export function TurnView({ turn, start, reading, onRead, onSwitch }: TurnViewProps) {
+export function TurnView({ turn, start, reading, onRead, onSwitch, losses }: TurnViewProps) {
   const trained = turn.tokens.filter((t) => t.trained && !t.cut).length;
   const added = turn.messageIndex === null;
   // Only what the model should learn to say can be trained.
@@ -33,7 +36,16 @@ export function TurnView({ turn, start, reading, onRead, onSwitch }: TurnViewPro
         />
       </div>
       <div className={classes.tokens}>
-        <TokenRow role={turn.role} tokens={turn.tokens} start={start} reading={reading} onRead={onRead} />
+        {losses.length < 2 ? <TokenRow role={turn.role} tokens={turn.tokens} start={start} reading={reading} onRead={onRead} losses={losses[0] ?? null} /> : (
+          <div className={classes.beside}>
+            {losses.map((shown) => (
+              <div key={shown.view}>
+                <p className="caption">{VIEW_NAMES[shown.view]}</p>
+                <TokenRow role={turn.role} tokens={turn.tokens} start={start} reading={reading} onRead={onRead} losses={shown} />
+              </div>
+            ))}
+          </div>
+        )}
         {added && <p className={classes.warn}>Not in your file. The chat template added this turn.</p>}
       </div>
     </li>
