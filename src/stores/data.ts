@@ -3,7 +3,7 @@ import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import { readStored, writeStored } from './persist.ts';
 import { announce } from './session.ts';
-import type { DatasetSummary, DataSource, Finding, Mapping, Progress } from './types.ts';
+import type { DatasetSummary, DataSource, Mapping, Progress } from './types.ts';
 import { failure, request } from './worker.ts';
 
 export type DataView = 'mask' | 'table' | 'mapping';
@@ -18,14 +18,12 @@ interface DataState {
   view: DataView;
   /** 0-based row of the mask inspector. */
   row: number;
-  /** Only these rows are shown, because a finding was opened. */
-  filter: { title: string; rows: number[]; total: number } | null;
   /** Rises when rows on screen are out of date. */
   version: number;
 }
 
 export const useData = create<DataState>(() => ({
-  datasets: null, currentId: null, importing: null, error: null, view: 'mask', row: 0, filter: null, version: 0,
+  datasets: null, currentId: null, importing: null, error: null, view: 'mask', row: 0, version: 0,
 }));
 
 export const currentDataset = (s: DataState): DatasetSummary | null => s.datasets?.find((d) => d.id === s.currentId) ?? null;
@@ -53,7 +51,7 @@ export async function listDatasets(): Promise<void> {
 
 export function selectDataset(id: string | null): void {
   writeStored('dataset', id);
-  useData.setState((s) => ({ currentId: id, row: 0, filter: null, error: null, version: s.version + 1 }));
+  useData.setState((s) => ({ currentId: id, row: 0, error: null, version: s.version + 1 }));
 }
 
 /** Brings rows in; the first dataset made is the one in use. A newer import, or Cancel, ends this one. */
@@ -78,7 +76,7 @@ async function bringIn(name: string, bytes: number | null, ask: (options: Reques
     if (importing === controller) {
       useData.setState({ importing: null, error: failure(error) });
       // Of several files some may have come in before the failure.
-      if (bytes !== null) void request('data.list', {}).then((datasets) => useData.setState({ datasets })).catch(() => undefined);
+      if (bytes !== null) void refreshDatasets();
     }
     return false;
   }
@@ -100,6 +98,12 @@ export async function importFiles(files: File[]): Promise<boolean> {
 export const importText = (text: string): Promise<boolean> =>
   bringIn('Pasted rows', null, async (options) => [await request('data.importText', { text }, options)]);
 
+/** Summaries after rows were changed; a failure leaves them as they were. */
+export async function refreshDatasets(): Promise<void> {
+  const datasets = await request('data.list', {}).catch(() => null);
+  if (datasets) useData.setState({ datasets });
+}
+
 export const cancelImport = (): void => importing?.abort();
 export const dismissDataError = (): void => useData.setState({ error: null });
 
@@ -119,7 +123,7 @@ export async function setMapping(mapping: Mapping): Promise<void> {
   try {
     const dataset = await request('data.setMapping', { datasetId: currentId, mapping });
     useData.setState((s) => ({
-      datasets: s.datasets?.map((d) => (d.id === dataset.id ? dataset : d)) ?? null, version: s.version + 1, error: null, filter: null,
+      datasets: s.datasets?.map((d) => (d.id === dataset.id ? dataset : d)) ?? null, version: s.version + 1, error: null,
     }));
   } catch (error) {
     useData.setState({ error: failure(error) });
@@ -128,26 +132,13 @@ export async function setMapping(mapping: Mapping): Promise<void> {
 
 export const setDataView = (view: DataView): void => useData.setState({ view });
 
+/** Rows that were deleted leave gaps: others keep their number. Pure. */
+export const lastRow = ({ rows, edits }: Pick<DatasetSummary, 'rows' | 'edits'>): number => Math.max(0, (edits?.next ?? rows) - 1);
+
 export function setRow(row: number): void {
-  const rows = currentDataset(useData.getState())?.rows ?? 0;
-  useData.setState({ row: Math.max(0, Math.min(rows - 1, Math.trunc(row) || 0)) });
+  const dataset = currentDataset(useData.getState());
+  useData.setState({ row: Math.max(0, Math.min((dataset ? lastRow(dataset) : 0), Math.trunc(row) || 0)) });
 }
-
-/** Next or previous row, inside the finding when one is open. */
-export function moveRow(by: 1 | -1): void {
-  const { row, filter } = useData.getState();
-  if (!filter) return setRow(row + by);
-  const next = by > 0 ? filter.rows.find((r) => r > row) : filter.rows.findLast((r) => r < row);
-  if (next !== undefined) setRow(next);
-}
-
-/** Shows the rows of a finding, the first of them in the inspector. */
-export function openFinding(finding: Pick<Finding, 'title' | 'rows' | 'count'>): void {
-  useData.setState({ filter: { title: finding.title, rows: finding.rows, total: finding.count } });
-  if (finding.rows[0] !== undefined) setRow(finding.rows[0]);
-}
-
-export const clearFilter = (): void => useData.setState({ filter: null });
 
 /** Opens a row in the mask inspector. */
 export function inspectRow(row: number): void {

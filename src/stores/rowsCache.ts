@@ -1,49 +1,92 @@
-/** Pages of rows for the table: fetched when they scroll into view, the oldest forgotten. */
+/** Pages of rows for the table: fetched when they scroll into view, the oldest forgotten. Refuses to know which rows they are. */
 import type { UserMessage } from '../config/errors.ts';
-import type { DisplayRow, Message, Mapping } from './types.ts';
+import type { Message, Mapping, ViewRow } from './types.ts';
 import { failure, request } from './worker.ts';
 
 export const PAGE = 100;
 const KEPT_PAGES = 40;
+/** Requests under way at once: what is dragged past meanwhile is forgotten again, not fetched. */
+const AT_ONCE = 2;
+/** Pages that wait; of more, those asked for longest ago are out of sight. */
+const WAITING = 3;
 
-export class RowsCache {
-  readonly #datasetId: string;
+interface Page<Row> { rows: Row[]; stale: boolean }
+
+export class RowsCache<Row> {
+  readonly #fetch: (offset: number, limit: number) => Promise<Row[]>;
   readonly #changed: () => void;
-  readonly #pages = new Map<number, DisplayRow[] | 'loading'>();
+  readonly #pages = new Map<number, Page<Row>>();
+  /** Pages on their way; true once what comes is out of date already. */
+  readonly #loading = new Map<number, boolean>();
+  /** Pages to fetch, the one seen last at the end. */
+  #waiting: number[] = [];
+  #closed = false;
   error: UserMessage | null = null;
 
-  constructor(datasetId: string, changed: () => void) {
-    this.#datasetId = datasetId;
+  constructor(fetch: (offset: number, limit: number) => Promise<Row[]>, changed: () => void) {
+    this.#fetch = fetch;
     this.#changed = changed;
   }
 
-  /** The row, or null while its page is on its way. */
-  get(index: number): DisplayRow | null {
-    const page = Math.floor(index / PAGE);
-    const rows = this.#pages.get(page);
-    if (rows === undefined) void this.#load(page);
-    return Array.isArray(rows) ? rows[index % PAGE] ?? null : null;
+  /** The row, or null while its page is on its way. A stale row stays until its page has come anew. */
+  get(place: number): Row | null {
+    const number = Math.floor(place / PAGE);
+    const page = this.#pages.get(number);
+    if ((!page || page.stale) && !this.#loading.has(number) && this.error === null) this.#want(number);
+    return page?.rows[place % PAGE] ?? null;
   }
 
-  async #load(page: number): Promise<void> {
-    this.#pages.set(page, 'loading');
+  /** Rows at `place` and behind it may be others now. */
+  refresh(place = 0): void {
+    const after = (number: number): boolean => (number + 1) * PAGE > place;
+    for (const [number, page] of this.#pages) if (after(number)) page.stale = true;
+    for (const number of this.#loading.keys()) if (after(number)) this.#loading.set(number, true);
+    this.error = null;
+  }
+
+  /** Nothing is fetched any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+  }
+
+  #want(number: number): void {
+    this.#waiting = [...this.#waiting.filter((n) => n !== number), number].slice(-WAITING);
+    // Not while a table is being drawn: what it asks for in one go is one round.
+    queueMicrotask(() => this.#next());
+  }
+
+  #next(): void {
+    while (!this.#closed && this.#loading.size < AT_ONCE && this.#waiting.length > 0) void this.#load(this.#waiting.pop()!);
+  }
+
+  async #load(number: number): Promise<void> {
+    this.#loading.set(number, false);
     try {
-      const rows = await request('data.rows', { datasetId: this.#datasetId, offset: page * PAGE, limit: PAGE });
+      const rows = await this.#fetch(number * PAGE, PAGE);
       // Deleting and setting puts the page last in the order of the map, so the first one is the oldest.
-      this.#pages.delete(page);
-      this.#pages.set(page, rows);
+      this.#pages.delete(number);
+      this.#pages.set(number, { rows, stale: this.#loading.get(number)! });
       for (const key of [...this.#pages.keys()].slice(0, Math.max(0, this.#pages.size - KEPT_PAGES))) this.#pages.delete(key);
     } catch (error) {
       this.error = failure(error);
+    } finally {
+      this.#loading.delete(number);
     }
+    if (this.#closed) return;
     this.#changed();
+    this.#next();
   }
 }
 
+/** The rows of a view the worker holds. */
+export const viewRows = (viewId: string, changed: () => void): RowsCache<ViewRow> =>
+  new RowsCache((offset, limit) => request('data.viewRows', { viewId, offset, limit }), changed);
+
 /** A row as messages under a mapping that is only tried; the message of the failure where it does not fit. */
-export async function previewRow(datasetId: string, index: number, mapping: Mapping): Promise<Message[] | { error: UserMessage }> {
+export async function previewRow(datasetId: string, index: number, mapping?: Mapping): Promise<Message[] | { error: UserMessage }> {
   try {
-    return await request('data.preview', { datasetId, index, mapping });
+    return await request('data.preview', { datasetId, index, ...(mapping ? { mapping } : {}) });
   } catch (error) {
     return { error: failure(error) ?? { code: 'cancelled', what: 'Cancelled.' } };
   }

@@ -12,6 +12,7 @@ import { clearPlan, requestPlan } from './plan.ts';
 import { useRecipe } from './recipe.ts';
 import { handleRunEvent, runFailed, runIsLive, useRun } from './run.ts';
 import { refreshRuns } from './runs.ts';
+import { handleRowsEvent, leaveRows, rowsChanged } from './rowView.ts';
 import { announce } from './session.ts';
 import { setTuned, useTuned } from './tuned.ts';
 import type { WorkerEvent } from './types.ts';
@@ -34,6 +35,7 @@ function crashed(message: UserMessage): void {
 function handleEvent(event: WorkerEvent): void {
   handleRunEvent(event);
   handleChatEvent(event);
+  handleRowsEvent(event);
   if (event.type === 'model.unloaded') modelUnloaded();
   if (event.type === 'device.lost') {
     deviceFailed(event.message);
@@ -80,6 +82,9 @@ function watch(): void {
       adaptRecipe();
       void refreshStorage();
       void loadHeldOut();
+      leaveRows();
+    } else {
+      rowsChanged();
     }
     requestPlan('report');
     requestPlan('forecast');

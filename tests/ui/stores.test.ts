@@ -329,21 +329,6 @@ test('a turn that is switched off is kept for training and the row is shown as i
   expect(s.worker.received.find((m) => m.name === 'data.setTrainedTurns')?.args).toMatchObject({ index: 0, trainedTurns: { 1: false } });
 });
 
-test('a finding shows its rows only, and next goes from one to the next of them', async () => {
-  const s = await open();
-  await s.importData({ kind: 'file', file: new File(['x'], 'rows.jsonl') });
-  s.openFinding({ title: 'Answer cut off', rows: [3, 23, 43], count: 3 });
-  expect(s.useData.getState().row).toBe(3);
-  s.moveRow(1);
-  expect(s.useData.getState().row).toBe(23);
-  s.moveRow(-1);
-  s.moveRow(-1);
-  expect(s.useData.getState().row).toBe(3);
-  s.clearFilter();
-  s.moveRow(1);
-  expect(s.useData.getState().row).toBe(4);
-});
-
 test('a share link is shown first: it changes, loads and starts nothing until it is taken', async () => {
   const s = await open();
   const sent = { ...defaultRecipe(), lora: { ...defaultRecipe().lora, r: 64 } };

@@ -21,27 +21,31 @@ import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
 import { PasteDialog } from './PasteDialog.tsx';
 import { RowNav } from './RowNav.tsx';
+import { Edits } from './rows/Edits.tsx';
+import { FileNotes } from './rows/FileNotes.tsx';
+import { NewSetDialog } from './rows/NewSetDialog.tsx';
+import { RowsView } from './rows/RowsView.tsx';
 import { StoredDatasets } from './StoredDatasets.tsx';
-import { TableView } from './TableView.tsx';
 
 const VIEWS = [{ value: 'mask', label: 'Mask' }, { value: 'table', label: 'Table' }, { value: 'mapping', label: 'Mapping' }];
 
 function Loaded({ dataset }: { dataset: DatasetSummary }) {
   const view = useData((s) => s.view);
-  const version = useData((s) => s.version);
   return (
-    <div className={classes.columns}>
+    <div className={classes.columns} data-view={view}>
       <div className={classes.main}>
         <div className={classes.tools}>
           <SegmentedControl data={VIEWS} value={view} onChange={(v) => setDataView(v as DataView)} aria-label="View of the data" className={classes.views} />
-          {view === 'mask' && <RowNav rows={dataset.rows} />}
+          {view === 'mask' && <RowNav dataset={dataset} />}
         </div>
         {view === 'mask' && <MaskView dataset={dataset} />}
-        {view === 'table' && <TableView key={`${dataset.id} ${version}`} dataset={dataset} />}
+        {view === 'table' && <RowsView key={dataset.id} dataset={dataset} />}
         {view === 'mapping' && <MappingView key={dataset.id} dataset={dataset} />}
       </div>
       <aside className={classes.side} aria-label="About this data">
         <Findings dataset={dataset} />
+        <FileNotes dataset={dataset} />
+        <Edits dataset={dataset} />
         <Fixes dataset={dataset} />
         <Advice />
         <LengthHistogram />
@@ -62,6 +66,7 @@ export default function DataScreen() {
   const importing = useData((s) => s.importing);
   const error = useData((s) => s.error);
   const [pasting, setPasting] = useState(false);
+  const [naming, setNaming] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
   const facts = useFacts(dataset);
@@ -76,7 +81,8 @@ export default function DataScreen() {
         </>}
       />
       <DataFileInput picker={picker} />
-      {pasting && <PasteDialog onClose={() => setPasting(false)} />}
+      {pasting && <PasteDialog onClose={() => setPasting(false)} onNewSet={() => setNaming(true)} />}
+      {naming && <NewSetDialog onClose={() => setNaming(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
       {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Choose another file', onClick: pick }} onDismiss={dismissDataError} /></div>}
       {dataset ? <Loaded dataset={dataset} /> : !importing && (
@@ -85,6 +91,7 @@ export default function DataScreen() {
             title="No data yet" action={{ label: 'Browse for a file', onClick: pick }}
             extra={<>
               <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' '}
+              <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>{' '}
               <button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>
             </>}
           >

@@ -1,10 +1,11 @@
 /** What was found in the data, each with its count, cause and rows. */
 import { Button } from '@mantine/core';
 import { useRef, useState } from 'react';
-import { inspectRow, openFinding, setDataView } from '../../stores/data.ts';
+import { inspectRow, setDataView } from '../../stores/data.ts';
 import { applyFix, useFixes } from '../../stores/dataFixes.ts';
 import { useModel } from '../../stores/model.ts';
 import { cancelReport, requestPlan, usePlan } from '../../stores/plan.ts';
+import { openFinding } from '../../stores/rowPlace.ts';
 import type { DatasetSummary, Finding } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ProgressRow } from '../components/ProgressRow.tsx';
@@ -51,11 +52,10 @@ function Fix({ finding, fix, dataset, onFixed }: { finding: Finding; fix: NonNul
 function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset: DatasetSummary; onFixed: () => void }) {
   const Icon = finding.severity === 'error' ? IconAlertOctagon : IconAlertTriangle;
   const show = () => {
-    openFinding(finding);
+    void openFinding(finding);
     if (finding.rows.length === 1) inspectRow(finding.rows[0]!);
     else setDataView('table');
   };
-  const shownRows = finding.count > finding.rows.length ? `Show the first ${formatWhole(finding.rows.length)} rows` : 'Show rows';
   return (
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>
       <Icon size={16} stroke={2.1} aria-label={finding.severity === 'error' ? 'Error' : 'Warning'} />
@@ -65,7 +65,7 @@ function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset:
       <p>
         {finding.detail}{' '}
         {finding.kind === 'skipped-line' && dataset.skippedLines.length > 0 ? <Skipped dataset={dataset} />
-          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`${shownRows}: ${finding.title}`}>{shownRows}</button>}
+          : finding.rows.length > 0 && <button type="button" className="link" onClick={show} aria-label={`Show rows: ${finding.title}`}>Show rows</button>}
       </p>
       {finding.fix && <Fix finding={finding} fix={finding.fix} dataset={dataset} onFixed={onFixed} />}
     </li>

@@ -7,7 +7,7 @@ import { Dialog } from '../components/Dialog.tsx';
 
 const EXAMPLE = '{"prompt": "What is the capital of Norway?", "completion": "Oslo."}';
 
-export function PasteDialog({ onClose }: { onClose: () => void }) {
+export function PasteDialog({ onClose, onNewSet }: { onClose: () => void; onNewSet: () => void }) {
   const [text, setText] = useState('');
   const empty = text.trim() === '';
   const use = () => {
@@ -22,6 +22,9 @@ export function PasteDialog({ onClose }: { onClose: () => void }) {
           label="Rows" description="One JSON object a line, a JSON list, a table with a line of column names, or plain text."
           placeholder={EXAMPLE} rows={10} value={text} onChange={(e) => setText(e.currentTarget.value)} data-autofocus spellCheck={false}
         />
+        <p className="caption" style={{ marginTop: 8 }}>
+          One by one, turn by turn? <button type="button" className="link" onClick={() => { onClose(); onNewSet(); }}>Begin a new empty set</button>
+        </p>
         <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8, marginTop: 16 }}>
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" variant="filled" disabled={empty}>Use these rows</Button>

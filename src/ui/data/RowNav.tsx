@@ -1,38 +1,51 @@
-/** Which row is inspected: previous, number, next; inside a finding when one is open. */
+/** Which row is inspected: previous, number, next; inside the rows that are searched or filtered for, where some are. */
 import { ActionIcon, NumberInput } from '@mantine/core';
 import { useCallback } from 'react';
-import { clearFilter, moveRow, setRow, useData } from '../../stores/data.ts';
+import { lastRow, useData } from '../../stores/data.ts';
+import { usePlan } from '../../stores/plan.ts';
+import { goToRow, moveRow } from '../../stores/rowPlace.ts';
+import { isNarrowed, showAllRows, useRows } from '../../stores/rowView.ts';
+import type { DatasetSummary } from '../../stores/types.ts';
 import { IconChevronLeft, IconChevronRight } from '../icons.ts';
 import { formatWhole } from '../format.ts';
 import { useSingleKeys } from '../shell/useShortcuts.ts';
 import classes from './Data.module.css';
+import { viewTitle } from './rows/words.ts';
 
-export function RowNav({ rows }: { rows: number }) {
+/** What the rows are narrowed to, which of them this is, and the way back to all. */
+function Narrowed() {
+  const { view, shown, place } = useRows();
+  const findings = usePlan((s) => s.report.value?.findings ?? null);
+  if (!shown || !isNarrowed(view)) return null;
+  return (
+    <p className="caption">
+      {viewTitle(view, findings ?? [])}: {place === null ? `${formatWhole(shown.count)} rows` : `${formatWhole(place + 1)} of ${formatWhole(shown.count)}`}{' '}
+      <button type="button" className="link" onClick={showAllRows}>Show all rows</button>
+    </p>
+  );
+}
+
+export function RowNav({ dataset }: { dataset: DatasetSummary }) {
   const row = useData((s) => s.row);
-  const filter = useData((s) => s.filter);
+  const { place, shown } = useRows();
   useSingleKeys(useCallback((key) => {
-    if (key === '[') moveRow(-1);
-    else if (key === ']') moveRow(1);
-    else return false;
+    if (key !== '[' && key !== ']') return false;
+    void moveRow(key === '[' ? -1 : 1);
     return true;
   }, []));
-  const place = filter ? filter.rows.indexOf(row) : -1;
+  const last = lastRow(dataset);
+  const inView = place !== null && shown !== null;
   return (
     <div className={classes.nav}>
-      {filter && (
-        <p className="caption">
-          {filter.title}{place >= 0 ? `: ${formatWhole(place + 1)} of ${formatWhole(filter.rows.length)}` : ''}{' '}
-          <button type="button" className="link" onClick={clearFilter}>Show all rows</button>
-        </p>
-      )}
+      <Narrowed />
       <span className="dim" aria-hidden="true">Row</span>
-      <ActionIcon size={30} aria-label="Previous row" onClick={() => moveRow(-1)} disabled={filter ? place === 0 : row === 0}><IconChevronLeft size={18} /></ActionIcon>
+      <ActionIcon size={30} aria-label="Previous row" onClick={() => void moveRow(-1)} disabled={inView ? place === 0 : row === 0}><IconChevronLeft size={18} /></ActionIcon>
       <NumberInput
-        aria-label="Row" w={62} size="xs" min={1} max={rows} allowDecimal={false} allowNegative={false} value={row + 1} data-testid="row-number"
-        onChange={(value) => { if (typeof value === 'number' && value >= 1 && value <= rows) setRow(value - 1); }}
+        aria-label="Row" w={62} size="xs" min={1} max={last + 1} allowDecimal={false} allowNegative={false} value={row + 1} data-testid="row-number"
+        onChange={(value) => { if (typeof value === 'number' && value >= 1 && value <= last + 1 && value !== row + 1) goToRow(value - 1); }}
       />
-      <span className={`dim ${classes.of}`}>of {formatWhole(rows)}</span>
-      <ActionIcon size={30} aria-label="Next row" onClick={() => moveRow(1)} disabled={filter ? place === filter.rows.length - 1 : row >= rows - 1}><IconChevronRight size={18} /></ActionIcon>
+      <span className={`dim ${classes.of}`}>of {formatWhole(last + 1)}</span>
+      <ActionIcon size={30} aria-label="Next row" onClick={() => void moveRow(1)} disabled={inView ? place >= shown.count - 1 : row >= last}><IconChevronRight size={18} /></ActionIcon>
     </div>
   );
 }

@@ -1,37 +1,54 @@
-/** All rows, a million of them if need be: pages are fetched as they scroll into view. A row opens in the inspector. */
+/**
+ * The rows of the view as a table, a million of them if need be: pages are fetched as they scroll into view. One tab stop;
+ * arrows choose a row, Enter or a press opens it.
+ */
 import { useMediaQuery } from '@mantine/hooks';
 import { observeElementOffset, useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useReducer, useRef, useState } from 'react';
-import { clearFilter, inspectRow, useData } from '../../stores/data.ts';
-import { RowsCache } from '../../stores/rowsCache.ts';
-import type { DatasetSummary } from '../../stores/types.ts';
+import { useEffect, useId, useReducer, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
+import { lookAt } from '../../stores/rowPlace.ts';
+import { useRows, type ShownView } from '../../stores/rowView.ts';
+import { viewRows, type RowsCache } from '../../stores/rowsCache.ts';
+import type { DatasetSummary, ViewRow } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
-import { formatWhole } from '../format.ts';
-import classes from './Data.module.css';
+import { COLUMNS } from './rows/columns.ts';
+import { GridHead } from './rows/GridHead.tsx';
+import { GridRow } from './rows/GridRow.tsx';
+import classes from './rows/Rows.module.css';
 import { rowTop, tallList } from './tallList.ts';
 
-interface RowProps { cache: RowsCache; index: number; top: number }
+const HEIGHTS = { table: 36, list: 84 } as const;
 
-function Row({ cache, index, top }: RowProps) {
-  const row = cache.get(index);
-  return (
-    <button
-      type="button" className={classes.tableRow} style={{ transform: `translateY(${top}px)` }} onClick={() => inspectRow(index)} data-row={index}
-    >
-      <span className={classes.number}><span className="hidden">Row </span>{formatWhole(index + 1)}</span>
-      <span>{row ? row.prompt : <span className={classes.bar} />}</span>
-      {row?.problem ? <span className={classes.problem}>{row.problem}</span> : <span>{row ? row.answer : <span className={classes.bar} />}{row?.rejected !== undefined && <span className="faint"> · rejected: {row.rejected}</span>}</span>}
-    </button>
-  );
+/** Pages of the view that is shown, fetched again where rows of it have changed. */
+function useViewRows({ viewId }: ShownView): RowsCache<ViewRow> {
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const [made, setMade] = useState(() => ({ viewId, cache: viewRows(viewId, redraw) }));
+  if (made.viewId !== viewId) setMade({ viewId, cache: viewRows(viewId, redraw) });
+  const { cache } = made;
+  useEffect(() => () => cache.close(), [cache]);
+  const revision = useRows((s) => s.revision);
+  useEffect(() => {
+    cache.refresh(useRows.getState().changedFrom);
+    redraw();
+  }, [cache, revision]);
+  return cache;
 }
 
-export function TableView({ dataset }: { dataset: DatasetSummary }) {
-  const filter = useData((s) => s.filter);
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const [cache] = useState(() => new RowsCache(dataset.id, redraw));
+interface TableViewProps {
+  dataset: DatasetSummary;
+  shown: ShownView;
+  /** A row is open below, so the table leaves it room. */
+  short: boolean;
+  onOpen: () => void;
+}
+
+export function TableView({ dataset, shown, short, onOpen }: TableViewProps) {
+  const id = useId();
+  const cache = useViewRows(shown);
+  const place = useRows((s) => s.place);
   const box = useRef<HTMLDivElement>(null);
-  const rowHeight = (useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false) ? 56 : 36;
-  const count = filter ? filter.rows.length : dataset.rows;
+  const narrow = useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false;
+  const rowHeight = narrow ? HEIGHTS.list : HEIGHTS.table;
+  const { count } = shown;
   const list = tallList(count, rowHeight, box.current?.clientHeight ?? 600);
 
   const virtualizer = useVirtualizer({
@@ -39,31 +56,46 @@ export function TableView({ dataset }: { dataset: DatasetSummary }) {
     getScrollElement: () => box.current,
     estimateSize: () => rowHeight,
     overscan: 8,
-    scrollMargin: 0,
+    scrollPaddingStart: narrow ? 0 : 32,
     observeElementOffset: (instance, report) => observeElementOffset(instance, (offset, scrolling) => report(offset * list.ratio, scrolling)),
     scrollToFn: (offset) => { if (box.current) box.current.scrollTop = offset / list.ratio; },
   });
   useEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
+  // Another view begins at its top.
+  useEffect(() => { if (box.current) box.current.scrollTop = 0; }, [shown.viewId]);
+  useEffect(() => { if (place !== null) virtualizer.scrollToIndex(place, { align: 'auto' }); }, [virtualizer, place]);
   const scrollTop = (virtualizer.scrollOffset ?? 0) / list.ratio;
+  const items = virtualizer.getVirtualItems();
 
+  const choose = (next: number) => void lookAt(Math.max(0, Math.min(count - 1, next)));
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== event.currentTarget || count === 0) return;
+    const screenful = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / rowHeight) - 1);
+    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: screenful, PageUp: -screenful, Home: -count, End: count };
+    if (event.key === 'Enter' && place !== null) onOpen();
+    else if (event.key in steps) choose(place === null ? (event.key === 'End' ? count - 1 : 0) : place + steps[event.key]!);
+    else return;
+    event.preventDefault();
+  };
+  const onClick = ({ target }: MouseEvent) => {
+    const row = target instanceof Element ? target.closest<HTMLElement>('[data-place]') : null;
+    if (!row) return;
+    choose(Number(row.dataset.place));
+    onOpen();
+  };
+  const activeId = place !== null && items.some((item) => item.index === place) ? `${id}-${place}` : undefined;
   return (
-    <div>
-      {filter && (
-        <p className="caption" style={{ marginBottom: 8 }}>
-          {filter.title}{filter.total > filter.rows.length ? `, the first ${formatWhole(filter.rows.length)}` : ''}.{' '}
-          <button type="button" className="link" onClick={clearFilter}>Show all rows</button>
-        </p>
-      )}
-      {cache.error && <ErrorPanel error={cache.error} />}
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must take the keyboard */}
-      <div ref={box} className={classes.tableBox} data-testid="rows-table" role="region" aria-label={`Rows of ${dataset.name}`} tabIndex={0}>
-        <div className={classes.tableHead} aria-hidden="true"><span className={classes.number}>Row</span><span>Prompt</span><span>Answer</span></div>
-        <div style={{ height: list.height, position: 'relative' }}>
-          {virtualizer.getVirtualItems().map((item) => (
-            <Row key={item.key} cache={cache} index={filter ? filter.rows[item.index]! : item.index} top={rowTop(list, item.start, scrollTop)} />
-          ))}
+    <>
+      {cache.error && <ErrorPanel error={cache.error} action={{ label: 'Read the rows again', onClick: () => useRows.setState((s) => ({ revision: s.revision + 1, changedFrom: 0 })) }} />}
+      <div
+        ref={box} className={classes.grid} data-testid="rows-table" role="grid" tabIndex={0} aria-label={`Rows of ${dataset.name}`} data-short={short || undefined}
+        aria-rowcount={count + 1} aria-colcount={COLUMNS.length} {...(activeId ? { 'aria-activedescendant': activeId } : {})} onKeyDown={onKeyDown} onClick={onClick}
+      >
+        <GridHead />
+        <div role="rowgroup" style={{ height: list.height, position: 'relative' }}>
+          {items.map((item) => <GridRow key={item.key} id={`${id}-${item.index}`} row={cache.get(item.index)} place={item.index} active={item.index === place} top={rowTop(list, item.start, scrollTop)} />)}
         </div>
       </div>
-    </div>
+    </>
   );
 }

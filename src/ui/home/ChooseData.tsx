@@ -11,6 +11,7 @@ import { formatBytes, formatDate, plural } from '../format.ts';
 import { datasetTitle, SHAPE_NAMES } from '../names.ts';
 import { DataFileInput, FORMATS } from '../data/DataFileInput.tsx';
 import { PasteDialog } from '../data/PasteDialog.tsx';
+import { NewSetDialog } from '../data/rows/NewSetDialog.tsx';
 import { Choice } from './Choice.tsx';
 import { Column } from './Column.tsx';
 import classes from './Home.module.css';
@@ -25,6 +26,7 @@ export function ChooseData({ next }: { next: boolean }) {
   const error = useData((s) => s.error);
   const [choice, setChoice] = useState<string>(current && current.source === 'file' ? current.id : 'builtin');
   const [pasting, setPasting] = useState(false);
+  const [naming, setNaming] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
   const stored = storedFiles(datasets);
@@ -58,9 +60,13 @@ export function ChooseData({ next }: { next: boolean }) {
         ))}
         <Choice value="browse" name="Browse for a file" about="Format and columns are detected" onClick={pick} />
       </Radio.Group>
-      <button type="button" className="link" style={{ justifySelf: 'start' }} onClick={() => setPasting(true)}>Paste or type rows</button>
+      <p>
+        <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' · '}
+        <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>
+      </p>
       <DataFileInput picker={picker} />
-      {pasting && <PasteDialog onClose={() => setPasting(false)} />}
+      {pasting && <PasteDialog onClose={() => setPasting(false)} onNewSet={() => setNaming(true)} />}
+      {naming && <NewSetDialog onClose={() => setNaming(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
       {error && <div className={classes.block}><ErrorPanel error={error} action={{ label: 'Choose another file', onClick: pick }} onDismiss={dismissDataError} /></div>}
     </Column>

@@ -1,10 +1,11 @@
 /** What the recipe means here: forecast first, then counts, then memory against the limit. Never a guess without saying so. */
 import { Button, Card } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { openFinding, setDataView } from '../../stores/data.ts';
+import { setDataView } from '../../stores/data.ts';
 import { useModel } from '../../stores/model.ts';
 import { requestPlan, usePlan } from '../../stores/plan.ts';
 import { useRecipe } from '../../stores/recipe.ts';
+import { openFinding } from '../../stores/rowPlace.ts';
 import { remediesIn } from '../../stores/remedies.ts';
 import { goTo } from '../../stores/session.ts';
 import type { Forecast } from '../../stores/types.ts';
@@ -22,7 +23,7 @@ const Count = ({ name, value, unit }: CountProps) => (
 
 function showLeftOut(): void {
   const finding = usePlan.getState().report.value?.findings.find((f) => f.kind === 'no-target');
-  if (finding) openFinding(finding);
+  if (finding) void openFinding(finding);
   setDataView(finding ? 'table' : 'mask');
   goTo('data');
 }
@@ -31,8 +32,8 @@ function Counts({ f }: { f: Forecast | null }) {
   return (
     <dl className={classes.counts}>
       <Count name="Training rows" value={formatCount(f?.trainingRows)} unit={f && f.heldOutRows > 0 ? `${formatCount(f.heldOutRows)} held out` : undefined} />
-      <Count name="Tokens seen" value={formatCount(f?.tokensSeen)} unit={f ? `${formatCount(f.labelledTokensSeen)} trained` : undefined} />
       {f && f.mix.rowsPerEpoch !== f.trainingRows && <Count name="Rows an epoch" value={formatCount(f.mix.rowsPerEpoch)} unit="balanced" />}
+      <Count name="Tokens seen" value={formatCount(f?.tokensSeen)} unit={f ? `${formatCount(f.labelledTokensSeen)} trained` : undefined} />
       <Count name="Optimizer steps" value={formatCount(f?.steps)} unit={f ? `${formatCount(f.stepsPerEpoch)} an epoch` : undefined} />
       <Count name="Trainable parameters" value={formatCount(f?.trainableParameters)} unit={f ? formatPercent(f.trainableParameters / f.modelParameters) : undefined} />
       {f && f.droppedRows > 0
