@@ -6,7 +6,7 @@ import { announce } from './session.ts';
 import type { DatasetSummary, DataSource, Mapping, Progress } from './types.ts';
 import { failure, request } from './worker.ts';
 
-export type DataView = 'mask' | 'table' | 'mapping';
+export type DataView = 'mask' | 'table' | 'mapping' | 'overlap';
 
 interface DataState {
   /** null until the stored datasets are listed. */

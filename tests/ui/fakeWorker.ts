@@ -277,8 +277,11 @@ export class FakeWorker implements WorkerLike {
     },
     'data.undoFix': ({ fixId }) => { this.#fixes = this.#fixes.filter((fix) => fix.id !== fixId); return this.#fixes; },
     'data.fixes': () => this.#fixes,
-    'data.overlap': () => ({ count: 0, rows: [], otherRows: [], near: { count: 0, rows: [], otherRows: [] }, partial: false }),
-    'data.leaveOutOverlap': () => this.#fixes,
+    'data.overlap': () => ({ count: 2, rows: [1, 4], otherRows: [5, 8], near: { count: 1, rows: [10], otherRows: [2] }, partial: false }),
+    'data.leaveOutOverlap': ({ near }) => {
+      this.#fixes = [...this.#fixes, { id: 'overlap', kind: 'overlap', action: 'drop', title: 'Rows that ask what test.jsonl asks', appliedAt: Date.now(), rows: near ? 3 : 2 }];
+      return this.#fixes;
+    },
     'data.setRowTrained': ({ index, trained }) => {
       this.#off = trained ? this.#off.filter((row) => row !== index) : [...this.#off, index];
       this.#fixes = [...this.#fixes.filter(({ kind }) => kind !== 'row-switch'), ...(this.#off.length > 0 ? [{ id: 'rows', kind: 'row-switch' as const, action: 'drop' as const, title: 'Rows switched off one by one', appliedAt: Date.now(), rows: this.#off.length }] : [])];

@@ -19,6 +19,7 @@ import { Fixes } from './Fixes.tsx';
 import { LengthHistogram } from './LengthHistogram.tsx';
 import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
+import { OverlapView } from './OverlapView.tsx';
 import { PasteDialog } from './PasteDialog.tsx';
 import { RowNav } from './RowNav.tsx';
 import { Edits } from './rows/Edits.tsx';
@@ -27,7 +28,7 @@ import { NewSetDialog } from './rows/NewSetDialog.tsx';
 import { RowsView } from './rows/RowsView.tsx';
 import { StoredDatasets } from './StoredDatasets.tsx';
 
-const VIEWS = [{ value: 'mask', label: 'Mask' }, { value: 'table', label: 'Table' }, { value: 'mapping', label: 'Mapping' }];
+const VIEWS = [{ value: 'mask', label: 'Mask' }, { value: 'table', label: 'Table' }, { value: 'mapping', label: 'Mapping' }, { value: 'overlap', label: 'Overlap' }];
 
 function Loaded({ dataset }: { dataset: DatasetSummary }) {
   const view = useData((s) => s.view);
@@ -41,6 +42,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
         {view === 'mask' && <MaskView dataset={dataset} />}
         {view === 'table' && <RowsView key={dataset.id} dataset={dataset} />}
         {view === 'mapping' && <MappingView key={dataset.id} dataset={dataset} />}
+        {view === 'overlap' && <OverlapView key={dataset.id} dataset={dataset} />}
       </div>
       <aside className={classes.side} aria-label="About this data">
         <Findings dataset={dataset} />
