@@ -2,18 +2,19 @@
  * Which kernel serves attention, RMSNorm and cross-entropy on a device: what there is to choose from and the default.
  *   direct     a thread a query or key and head, in registers, no barriers: software adapters
  *   tiled      a workgroup stages keys and values in workgroup memory: GPUs
+ *   tiledHalf, tiledQuarter   the same with a half and a quarter of a row a thread: more threads, for a GPU that short batches leave idle
  *   split      a workgroup a query and head, the keys split over its threads: few queries on a GPU
  *   row        a thread a row, no barriers: software adapters
  *   group      a workgroup a row: GPUs
  */
 import type { Engine } from './device.ts';
 
-/** Class of work -> variants, the one for software adapters first, the one for GPUs last. */
+/** Class of work -> variants: the one for software adapters first, then the one for GPUs where nothing was measured. */
 export const ROW_VARIANTS = {
-  attention: ['direct', 'tiled'],
+  attention: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter'],
   /** At most FEW_QUERIES queries: generation. */
   'attention.decode': ['direct', 'split'],
-  attentionBackward: ['direct', 'tiled'],
+  attentionBackward: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter'],
   rmsNorm: ['row', 'group'],
   crossEntropy: ['row', 'group'],
 } as const;
@@ -23,11 +24,14 @@ export type RowVariant<C extends RowClass> = (typeof ROW_VARIANTS)[C][number];
 
 export const FEW_QUERIES = 4;
 
-/** The variant that will be used: engine.variants' if it names one of the class, else the default for the kind of device. */
-export function chosenRowVariant<C extends RowClass>(e: Engine, kind: C): RowVariant<C> {
+/**
+ * The variant that will be used: engine.variants' for this very operation or else for its class, if it names one of the class; else the default for the kind of device.
+ * @param key the operation, as its Choice names it
+ */
+export function chosenRowVariant<C extends RowClass>(e: Engine, kind: C, key?: string): RowVariant<C> {
   const variants: readonly RowVariant<C>[] = ROW_VARIANTS[kind];
-  const asked = variants.find((v) => v === e.variants[kind]);
-  return asked ?? variants.at(e.info.software ? 0 : -1)!;
+  const named = (name: string | undefined): RowVariant<C> | undefined => variants.find((v) => v === name);
+  return (key === undefined ? undefined : named(e.variants[key])) ?? named(e.variants[kind]) ?? variants.at(e.info.software ? 0 : 1)!;
 }
 
 /** Every class with the variant in force, for a run to record. */

@@ -122,6 +122,24 @@ interface Pass {
   program: Program;
 }
 
+/** A piece of a text whose first `past` tokens are in the cache. */
+function continuation(ids: readonly number[], past: number, wantLogits: boolean): FlatBatch {
+  const n = ids.length;
+  return {
+    tokens: n,
+    targets: wantLogits ? 1 : 0,
+    ids: Uint32Array.from(ids),
+    positions: Uint32Array.from(ids, (_, i) => past + i),
+    keyStart: new Uint32Array(n),
+    keyEnd: Uint32Array.from(ids, (_, i) => past + i + 1),
+    queryEnd: new Uint32Array(n),
+    targetRows: Uint32Array.of(n - 1),
+    targetLabels: new Uint32Array(1),
+    slot: new Uint32Array(n),
+    source: new Uint32Array(0),
+  };
+}
+
 /** One resident generator: buffers, caches and programs for a context of fixed size. */
 export class Generator {
   readonly contextLength: number;
@@ -175,7 +193,11 @@ export class Generator {
     const pass = async (name: string, inputs: BatchInputs, acts: typeof prefill): Promise<Pass> => {
       const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs };
       const ops = (): Op[] => [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
-      if (!engine.info.software) await autotune(engine, ops(), { tokens: inputs.maxTokens, targets: 1 });
+      if (!engine.info.software) {
+        // Measured where a context is half full.
+        inputs.upload(continuation(new Array<number>(inputs.maxTokens).fill(0), Math.max(0, Math.floor(this.contextLength / 2) - inputs.maxTokens), true));
+        await autotune(engine, ops(), { tokens: inputs.maxTokens, targets: 1 });
+      }
       return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops()) };
     };
     this.#prefill = await pass('prompt', this.#prefillInputs, prefill);
@@ -227,19 +249,7 @@ export class Generator {
 
   async #forward(ids: number[], past: number, wantLogits: boolean): Promise<number> {
     const n = ids.length;
-    const flat: FlatBatch = {
-      tokens: n,
-      targets: wantLogits ? 1 : 0,
-      ids: Uint32Array.from(ids),
-      positions: Uint32Array.from(ids, (_, i) => past + i),
-      keyStart: new Uint32Array(n),
-      keyEnd: Uint32Array.from(ids, (_, i) => past + i + 1),
-      queryEnd: new Uint32Array(n),
-      targetRows: Uint32Array.of(n - 1),
-      targetLabels: new Uint32Array(1),
-      slot: new Uint32Array(n),
-      source: new Uint32Array(0),
-    };
+    const flat = continuation(ids, past, wantLogits);
     const { inputs, program } = n === 1 ? this.#decode! : this.#prefill!;
     inputs.upload(flat);
     this.#step.write({ tokens: n, targets: flat.targets, kvPast: past });

@@ -42,6 +42,17 @@ export interface PlanOptions {
 /** Layout of the stats tensor. */
 export const STATS = { loss: 0, gradNorm: 1, skipped: 2, size: 4 } as const;
 
+/** The largest batch a plan takes, in full rows: what kernels are measured at. */
+function fullRows(tokens: number, targets: number, length: number): FlatBatch {
+  const each = (f: (i: number) => number, n = tokens): Uint32Array<ArrayBuffer> => Uint32Array.from({ length: n }, (_, i) => f(i));
+  const rowStart = (i: number): number => i - (i % length);
+  return {
+    tokens, targets, ids: each(() => 0), positions: each((i) => i % length), keyStart: each(rowStart), keyEnd: each((i) => i + 1),
+    queryEnd: each((i) => Math.min(tokens, rowStart(i) + length)), targetRows: each((i) => i, targets), targetLabels: each(() => 0, targets),
+    slot: each((i) => (i < targets ? i : 0xffff_ffff)), source: new Uint32Array(0),
+  };
+}
+
 export class TrainingPlan {
   readonly engine: Engine;
   readonly inputs: BatchInputs;
@@ -103,6 +114,7 @@ export class TrainingPlan {
     let micro = makeMicro();
     const { tune = !engine.info.software } = this.#options;
     if (tune) {
+      this.inputs.upload(fullRows(maxTokens, maxTargets, this.#options.maxPositions));
       await autotune(engine, micro, { tokens: maxTokens, targets: maxTargets }, tune === true ? {} : tune);
       micro = makeMicro();
     }

@@ -8,11 +8,13 @@ import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
+import slicesMemory from '../../../shaders/lib/slices_memory.wgsl?raw';
+import slicesShuffle from '../../../shaders/lib/slices_shuffle.wgsl?raw';
 import softcapLib from '../../../shaders/lib/softcap.wgsl?raw';
 import tree from '../../../shaders/lib/tree.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, f32, linearGrid, type Access, type F32, type Op } from '../kernel.ts';
-import { chosenRowVariant, FEW_QUERIES } from '../rowVariants.ts';
+import { compileKernel, f32, linearGrid, type Access, type Choice, type F32, type Op } from '../kernel.ts';
+import { chosenRowVariant, FEW_QUERIES, ROW_VARIANTS, type RowVariant } from '../rowVariants.ts';
 import type { Tensor } from '../tensor.ts';
 import { vecWidth, withVec, type VecWidth } from './vec.ts';
 
@@ -66,6 +68,7 @@ const typicalKeys = (tokens: number, { window }: AttentionShape): number => Math
 /** One kernel variant made for a shape: its source, its params, and its workgroups over `rows` x `heads`. */
 interface Launch {
   variant: string;
+  subgroups?: boolean;
   body: string;
   constants: Record<string, number | boolean>;
   params: (number | F32)[];
@@ -84,9 +87,12 @@ const isCapped = (a: AttentionShape): boolean => (a.softcap ?? null) !== null;
 /** Elements of an array for a head: a power of 2, and sizes are params, so that models of like size share their kernels. */
 const capacity = (headDim: number): number => Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
 
+/** Few threads a workgroup spread evenly over a processor's cores; a GPU wants whole subgroups. */
+const directWorkgroup = (e: Engine): number => (e.info.software ? 8 : 64);
+
 function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
   const width = directWidth(e, a.headDim);
-  const workgroup = 8;
+  const workgroup = directWorkgroup(e);
   return {
     variant: 'direct',
     body: withVec(width, `${softcapLib}\n${body}`),
@@ -96,24 +102,30 @@ function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
   };
 }
 
-/**
- * Sizes of a tiled kernel whose threads hold at most `held` elements of each row; null where workgroup memory does not suffice.
- * 32 or 64 rows a workgroup, so that a tile fetched once serves many.
- */
-function tiledLaunch(e: Engine, a: AttentionShape, body: string, held: 32 | 64): Launch | null {
+type Tiled = Exclude<RowVariant<'attention'>, 'direct'>;
+/** Elements of a row that a thread holds in the forward pass (half as many in the backward pass, which holds more rows), and rows a workgroup. */
+const HELD: Record<Tiled, { held: number; rows: number }> = { tiled: { held: 64, rows: 64 }, tiledHalf: { held: 32, rows: 32 }, tiledQuarter: { held: 16, rows: 16 } };
+
+/** Sizes of a tiled kernel whose threads hold at most `held` elements of each row; null where workgroup memory does not suffice. */
+function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled, pass: 'forward' | 'backward'): Launch | null {
+  const { rows } = HELD[variant];
+  const held = HELD[variant].held / (pass === 'forward' ? 1 : 2);
   const width = vecWidth(a.headDim);
   let slicesPerRow = 1;
   while (Math.ceil(a.headDim / slicesPerRow) > held) slicesPerRow *= 2;
   const per = Math.ceil(a.headDim / width / slicesPerRow);
-  const rowsPerGroup = slicesPerRow >= 4 ? 32 : 64;
+  // A tile fetched once serves many rows; a workgroup has 256 threads at most.
+  const rowsPerGroup = Math.min(rows, slicesPerRow >= 4 ? 32 : 64);
   const workgroup = rowsPerGroup * slicesPerRow;
   const padded = per * slicesPerRow * width;
   const tile = 8 * Math.min(8, Math.max(1, Math.floor(128 / padded)));
-  const bytes = 2 * tile * padded * 4 + (slicesPerRow > 1 ? 2 * workgroup * 16 : 0) + 16 + tile * 8;
+  const shuffles = slicesPerRow > 1 && e.info.subgroups && (e.device.adapterInfo.subgroupMinSize ?? 0) >= slicesPerRow;
+  const bytes = 2 * tile * padded * 4 + (slicesPerRow > 1 && !shuffles ? 2 * workgroup * 16 : 0) + 16 + tile * 8;
   if (workgroup > e.limits.maxComputeInvocationsPerWorkgroup || bytes > e.limits.maxComputeWorkgroupStorageSize) return null;
   return {
-    variant: 'tiled',
-    body: withVec(width, `${slices}\n${softcapLib}\n${body}`),
+    variant,
+    subgroups: shuffles,
+    body: withVec(width, `${slices}\n${shuffles ? slicesShuffle : slicesMemory}\n${softcapLib}\n${body}`),
     constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
     params: [per, a.heads, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / rowsPerGroup) * heads, 1),
@@ -134,7 +146,7 @@ function splitLaunch(a: AttentionShape): Launch {
 /** An op over the batch's tokens x `heads`. */
 function launch(e: Engine, l: Launch, name: string, label: string, heads: number, access: Access[], tensors: Tensor[], flops: (tokens: number) => number): Op {
   return {
-    ...compileKernel(e, { name: l.variant === 'direct' ? name : `${name}_${l.variant}`, body: l.body, constants: l.constants, access }),
+    ...compileKernel(e, { name: l.variant === 'direct' ? name : `${name}_${l.variant}`, body: l.body, constants: l.constants, subgroups: l.subgroups, access }),
     label,
     params: l.params,
     tensors,
@@ -143,36 +155,60 @@ function launch(e: Engine, l: Launch, name: string, label: string, heads: number
   };
 }
 
+/** Names an attention in engine.variants: which kernel, the most tokens, heads and their sizes, the window. */
+const keyFor = (what: string, a: AttentionShape): string =>
+  `${what} ${Math.floor(a.q.byteLength / 4 / a.heads / a.headDim)}x${a.heads}x${a.kvHeads}x${a.headDim}${a.window ? ` window ${a.window}` : ''}`;
+
 /** out = softmax(scale q k^T) v and the log-sum-exp of the scores. */
 export function attention(e: Engine, a: AttentionArgs): Op[] {
   const few = a.q.byteLength / 4 / (a.heads * a.headDim) <= FEW_QUERIES;
-  const variant = chosenRowVariant(e, few ? 'attention.decode' : 'attention');
-  const l = (variant === 'split' ? splitLaunch(a) : variant === 'tiled' ? tiledLaunch(e, a, tiled, 64) : null) ?? directLaunch(e, a, direct);
+  const kind = few ? 'attention.decode' : 'attention';
+  const key = keyFor(kind, a);
+  const variant = chosenRowVariant(e, kind, key);
+  const l = (variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : tiledLaunch(e, a, tiled, variant, 'forward')) ?? directLaunch(e, a, direct);
   const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse];
-  return [launch(e, l, 'attention', `${a.label} attention`, a.heads, ['read', 'read', 'read', 'read', 'read', 'write', 'write'], tensors, flops)];
+  const choice: Choice = { key, candidates: ROW_VARIANTS[kind], usual: variant, inputs: [a.q, a.k, a.v], output: a.out, remake: (view) => attention(view, a) };
+  return [{ ...launch(e, l, 'attention', `${a.label} attention`, a.heads, ['read', 'read', 'read', 'read', 'read', 'write', 'write'], tensors, flops), choice }];
 }
 
 /** dq, dk and dv, from the forward pass's out and lse. */
 export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
-  const useTiles = chosenRowVariant(e, 'attentionBackward') === 'tiled';
-  const launchOf = (directBody: string, tiledBody: string): Launch =>
-    (useTiles ? tiledLaunch(e, a, tiledBody, 32) : null) ?? directLaunch(e, a, directBody);
-  const pairs = (tokens: number): number => tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   return [
     launch(
-      e, { ...directLaunch(e, a, deltaBody), constants: { WORKGROUP: 8, SOFTCAP: false } }, 'attention_delta', `${a.label} attentionDelta`, a.heads,
+      e, { ...directLaunch(e, a, deltaBody), constants: { WORKGROUP: directWorkgroup(e), SOFTCAP: false } }, 'attention_delta', `${a.label} attentionDelta`, a.heads,
       ['read', 'read', 'read', 'write'], [a.out, a.dOut, a.lse, a.lseDelta], (tokens) => 2 * tokens * a.heads * a.headDim,
     ),
-    launch(
-      e, launchOf(dqDirect, dqTiled), 'attention_backward_dq', `${a.label} attentionBackwardDq`, a.heads,
-      ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
-      (tokens) => 6 * pairs(tokens),
-    ),
-    launch(
-      e, launchOf(dkvDirect, dkvTiled), 'attention_backward_dkv', `${a.label} attentionBackwardDkv`, a.kvHeads,
-      ['read', 'read', 'read', 'read', 'read', 'read', 'write', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.queryEnd, a.dk, a.dv],
-      (tokens) => 8 * pairs(tokens),
-    ),
+    queryGradient(e, a),
+    keyGradients(e, a),
   ];
+}
+
+const pairs = (tokens: number, a: AttentionShape): number => tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
+
+/** A kernel of the backward pass, tiled or direct, with its choice. */
+function backwardOp(e: Engine, a: AttentionBackwardArgs, what: 'dq' | 'dkv', bodies: { direct: string; tiled: string }, output: Tensor, make: (l: Launch) => Op, remake: (view: Engine) => Op): Op {
+  const key = keyFor(`attention.${what}`, a);
+  const variant = chosenRowVariant(e, 'attentionBackward', key);
+  const l = (variant === 'direct' ? null : tiledLaunch(e, a, bodies.tiled, variant, 'backward')) ?? directLaunch(e, a, bodies.direct);
+  const choice: Choice = { key, candidates: ROW_VARIANTS.attentionBackward, usual: variant, inputs: [a.q, a.k, a.v, a.dOut], output, remake: (view) => [remake(view)] };
+  return { ...make(l), choice };
+}
+
+function queryGradient(e: Engine, a: AttentionBackwardArgs): Op {
+  const make = (l: Launch): Op => launch(
+    e, l, 'attention_backward_dq', `${a.label} attentionBackwardDq`, a.heads,
+    ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
+    (tokens) => 6 * pairs(tokens, a),
+  );
+  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: dqTiled }, a.dq, make, (view) => queryGradient(view, a));
+}
+
+function keyGradients(e: Engine, a: AttentionBackwardArgs): Op {
+  const make = (l: Launch): Op => launch(
+    e, l, 'attention_backward_dkv', `${a.label} attentionBackwardDkv`, a.kvHeads,
+    ['read', 'read', 'read', 'read', 'read', 'read', 'write', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.queryEnd, a.dk, a.dv],
+    (tokens) => 8 * pairs(tokens, a),
+  );
+  return backwardOp(e, a, 'dkv', { direct: dkvDirect, tiled: dkvTiled }, a.dk, make, (view) => keyGradients(view, a));
 }
