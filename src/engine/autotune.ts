@@ -40,6 +40,7 @@ export interface Measured {
 
 interface Task {
   choice: Choice;
+  candidates: string[];
   count: number;
   flops: number;
 }
@@ -54,16 +55,16 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
   const tasks = new Map<string, Task>();
   for (const op of ops) {
     const { choice } = op;
-    if (!choice || choice.candidates.length < 2 || e.variants[choice.key] !== undefined) continue;
+    if (!choice || e.variants[choice.key] !== undefined) continue;
     const task = tasks.get(choice.key);
+    const candidates = choice.candidates.filter((c) => options.only?.includes(c) ?? true);
     if (task) task.count++;
-    else tasks.set(choice.key, { choice, count: 1, flops: op.flops(dims) });
+    else if (candidates.length > 1) tasks.set(choice.key, { choice, candidates, count: 1, flops: op.flops(dims) });
   }
   const ordered = [...tasks.values()].filter((t) => t.flops > 0).sort((a, b) => b.count * b.flops - a.count * a.flops);
   if (ordered.length === 0) return {};
-  const candidates = ({ choice }: Task): string[] => choice.candidates.filter((c) => options.only?.includes(c) ?? true);
   // The driver compiles beside us: all that will be measured, before the clock runs.
-  await Promise.allSettled(ordered.flatMap((task) => candidates(task).flatMap((c) => task.choice.remake(viewOf(e, task.choice, c)).map((op) => op.pipeline))));
+  await Promise.allSettled(ordered.flatMap(({ choice, candidates }) => candidates.flatMap((c) => choice.remake(viewOf(e, choice, c)).map((op) => op.pipeline))));
   const step = new StepUniform(e);
   const chosen: Record<string, string> = {};
   const touched = new Set<Tensor>();
@@ -74,7 +75,7 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
     for (const task of ordered) {
       if (performance.now() >= deadline) break;
       for (const tensor of [...task.choice.inputs, task.choice.output]) touched.add(tensor);
-      const measured = await measure(e, step, dims, task, candidates(task), sound, deadline);
+      const measured = await measure(e, step, dims, task, sound, deadline);
       if (!measured) continue;
       chosen[measured.key] = e.variants[measured.key] = measured.chosen;
       options.onMeasured?.(measured);
@@ -89,9 +90,9 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
 
 const viewOf = (e: Engine, choice: Choice, variant: string): Engine => ({ ...e, variants: { ...e.variants, [choice.key]: variant } });
 
-async function measure(e: Engine, step: StepUniform, dims: StepDims, task: Task, candidates: string[], sound: WeakMap<GPUComputePipeline, boolean>, deadline: number): Promise<Measured | null> {
+async function measure(e: Engine, step: StepUniform, dims: StepDims, task: Task, sound: WeakMap<GPUComputePipeline, boolean>, deadline: number): Promise<Measured | null> {
   const { choice } = task;
-  const built = await Promise.all(candidates.map(async (variant) => {
+  const built = await Promise.all(task.candidates.map(async (variant) => {
     const program = await buildProgram(e, `tune ${choice.key} ${variant}`, step, choice.remake(viewOf(e, choice, variant))).catch(() => null);
     return { variant, program, n: 1, ms: Infinity };
   }));
