@@ -1,5 +1,5 @@
 /** Which row of the view is looked at, and the way to the next. Refuses to know how a view is made. */
-import { currentDataset, setRow, useData } from './data.ts';
+import { currentDataset, setDataView, setRow, useData } from './data.ts';
 import { EVERYTHING, isNarrowed, openRows, useRows, type RowWhere } from './rowView.ts';
 import type { Finding, ViewRow } from './types.ts';
 import { failure, request } from './worker.ts';
@@ -11,6 +11,13 @@ export async function showRows(where: RowWhere): Promise<void> {
 
 /** Shows the rows of a finding. */
 export const openFinding = ({ kind }: Pick<Finding, 'kind'>): Promise<void> => showRows({ finding: kind });
+
+/** The table shows the rows of a condition and takes the focus. */
+export function tableOf(where: RowWhere): void {
+  setDataView('table');
+  useRows.setState({ focus: true });
+  void showRows(where);
+}
 
 async function rowAt(place: number): Promise<ViewRow | null> {
   const { shown } = useRows.getState();

@@ -35,13 +35,15 @@ interface RowViewState {
   place: number | null;
   /** That row, once it has come. */
   looked: ViewRow | null;
+  /** The table takes the focus once it is drawn: rows were asked for from elsewhere on the screen. */
+  focus: boolean;
   /** Rises when rows that are shown may read otherwise: from `changedFrom` on. */
   revision: number;
   changedFrom: number;
 }
 
 export const useRows = create<RowViewState>(() => ({
-  datasetId: null, view: EVERYTHING, shown: null, busy: false, startedAt: 0, progress: null, search: null, error: null, place: null, looked: null, revision: 0, changedFrom: 0,
+  datasetId: null, view: EVERYTHING, shown: null, busy: false, startedAt: 0, progress: null, search: null, error: null, place: null, looked: null, focus: false, revision: 0, changedFrom: 0,
 }));
 
 /** Rows are searched or filtered. Pure. */

@@ -4,6 +4,7 @@ import { RowsCache, PAGE } from '../../src/stores/rowsCache.ts';
 import { countWords, OPEN_END, placeWords, rangeWords, toRange, viewTitle, whereWords } from '../../src/ui/data/rows/words.ts';
 import { groupOf, groupValue, splitWords } from '../../src/ui/data/rows/splitWords.ts';
 import { nextRole, rowProblem, withKeys } from '../../src/ui/data/rows/turns.ts';
+import { follow, MAX_HEIGHT, revealing, rowTop, tallList, toReal, toVirtual } from '../../src/ui/data/tallList.ts';
 import { FakeWorker, type FakeOptions } from './fakeWorker.ts';
 
 async function open(options: FakeOptions = {}) {
@@ -225,4 +226,38 @@ test('a row is saved once it has an answer and no empty turn', () => {
   expect(nextRole([{ role: 'user', content: '' }])).toBe('assistant');
   const keys = withKeys([{ role: 'user', content: '' }, { role: 'user', content: '' }]).map((turn) => turn.key);
   expect(new Set(keys).size).toBe(2);
+});
+
+test('a list of a million rows fits the browser: the scroll bar reaches every row, the wheel moves rows pixel by pixel', () => {
+  const list = tallList(1_000_000, 36, 600);
+  const bottom = MAX_HEIGHT - 600;
+  expect(list.height).toBe(MAX_HEIGHT);
+  expect([toVirtual(list, 0), toVirtual(list, bottom)]).toEqual([0, 36_000_000 - 600]);
+  for (const virtual of [0, 999_999, 1_000_001, 17_654_321, 34_999_000, 35_500_000, 36_000_000 - 600]) expect(toVirtual(list, toReal(list, virtual))).toBeCloseTo(virtual, 3);
+  // The bar is dragged to the middle, then the wheel turns a notch.
+  const dragged = follow(list, { real: 0, virtual: 0 }, 4_000_000);
+  expect(dragged.virtual).toBeGreaterThan(17_000_000);
+  const turned = follow(list, dragged, 4_000_100);
+  expect(turned.virtual - dragged.virtual).toBe(100);
+  // Put right at rest, no row moves on screen: its top less what is scrolled stays.
+  const start = Math.floor(turned.virtual / 36) * 36;
+  const real = toReal(list, turned.virtual);
+  expect(rowTop({ virtual: turned.virtual, real }, start) - real).toBeCloseTo(rowTop(turned, start) - turned.real, 6);
+  expect(follow(list, turned, bottom).virtual).toBe(36_000_000 - 600);
+  expect(follow(list, turned, 0).virtual).toBe(0);
+});
+
+test('a list that fits is scrolled as it is', () => {
+  const list = tallList(100, 36, 600);
+  expect(list.height).toBe(3600);
+  expect([toReal(list, 1234), toVirtual(list, 1234), follow(list, { real: 0, virtual: 0 }, 2000).virtual]).toEqual([1234, 1234, 2000]);
+  expect(rowTop({ real: 720, virtual: 720 }, 3564)).toBe(3564);
+  expect(tallList(3, 36, 600)).toMatchObject({ height: 108, virtualMost: 0, realMost: 0 });
+});
+
+test('a row is brought into view by no more than it needs', () => {
+  const list = tallList(1_000_000, 36, 600);
+  expect(revealing(list, 360, 720, 36)).toBe(360);
+  expect(revealing(list, 360, 0, 36)).toBe(0);
+  expect(revealing(list, 0, 35_999_964, 36)).toBe(36_000_000 - 600);
 });

@@ -8,7 +8,6 @@ import { defaultRecipe } from '../../src/config/recipe.ts';
 import type { InspectedToken } from '../../src/worker/protocol.ts';
 import { forShape, missingPart, sameMapping } from '../../src/ui/data/mappingFields.ts';
 import { rulerSteps, segments } from '../../src/ui/data/maskSegments.ts';
-import { MAX_HEIGHT, rowTop, tallList } from '../../src/ui/data/tallList.ts';
 import { shownText, tokenWords } from '../../src/ui/data/tokenWords.ts';
 import { folderOf } from '../../src/ui/export/python.ts';
 import { parseNumber, shownNumber } from '../../src/ui/recipe/NumberField.tsx';
@@ -112,16 +111,6 @@ test('the ruler of a row joins neighbours of one kind; trained wins over special
   ]);
   expect(rulerSteps(83)).toEqual({ tick: 5, label: 20 });
   expect(1024 / rulerSteps(1024).label).toBeLessThanOrEqual(8);
-});
-
-test('a list of a million rows fits the browser, and its first and last rows can be reached', () => {
-  const view = 600;
-  const list = tallList(1_000_000, 36, view);
-  expect(list.height).toBe(MAX_HEIGHT);
-  expect(rowTop(list, 0, 0)).toBe(0);
-  const bottom = MAX_HEIGHT - view;
-  expect(rowTop(list, 999_999 * 36, bottom)).toBeCloseTo(bottom + view - 36, 3);
-  expect(tallList(100, 36, view)).toEqual({ height: 3600, ratio: 1 });
 });
 
 const file = (name: string) => new File(['x'], name);

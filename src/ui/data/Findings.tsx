@@ -1,11 +1,11 @@
 /** What was found in the data, each with its count, cause and rows. */
 import { Button } from '@mantine/core';
 import { useRef, useState } from 'react';
-import { inspectRow, setDataView } from '../../stores/data.ts';
+import { inspectRow } from '../../stores/data.ts';
 import { applyFix, useFixes } from '../../stores/dataFixes.ts';
 import { useModel } from '../../stores/model.ts';
 import { cancelReport, requestPlan, usePlan } from '../../stores/plan.ts';
-import { openFinding } from '../../stores/rowPlace.ts';
+import { openFinding, tableOf } from '../../stores/rowPlace.ts';
 import type { DatasetSummary, Finding } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
 import { ProgressRow } from '../components/ProgressRow.tsx';
@@ -52,9 +52,9 @@ function Fix({ finding, fix, dataset, onFixed }: { finding: Finding; fix: NonNul
 function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset: DatasetSummary; onFixed: () => void }) {
   const Icon = finding.severity === 'error' ? IconAlertOctagon : IconAlertTriangle;
   const show = () => {
+    if (finding.count > 1) return tableOf({ finding: finding.kind });
     void openFinding(finding);
-    if (finding.rows.length === 1) inspectRow(finding.rows[0]!);
-    else setDataView('table');
+    inspectRow(finding.rows[0]!);
   };
   return (
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>

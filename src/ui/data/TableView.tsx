@@ -4,7 +4,7 @@
  */
 import { useMediaQuery } from '@mantine/hooks';
 import { observeElementOffset, useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useId, useReducer, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useReducer, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
 import { lookAt } from '../../stores/rowPlace.ts';
 import { useRows, type ShownView } from '../../stores/rowView.ts';
 import { viewRows, type RowsCache } from '../../stores/rowsCache.ts';
@@ -14,13 +14,14 @@ import { COLUMNS } from './rows/columns.ts';
 import { GridHead } from './rows/GridHead.tsx';
 import { GridRow } from './rows/GridRow.tsx';
 import classes from './rows/Rows.module.css';
-import { rowTop, tallList } from './tallList.ts';
+import { follow, revealing, rowTop, tallList, toReal, type Scrolled } from './tallList.ts';
 
-const HEIGHTS = { table: 36, list: 84 } as const;
+const TABLE = { row: 36, head: 32 };
+/** On a phone: three lines a row, no heads. */
+const LIST = { row: 84, head: 0 };
 
 /** Pages of the view that is shown, fetched again where rows of it have changed. */
-function useViewRows({ viewId }: ShownView): RowsCache<ViewRow> {
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
+function useViewRows({ viewId }: ShownView, redraw: () => void): RowsCache<ViewRow> {
   const [made, setMade] = useState(() => ({ viewId, cache: viewRows(viewId, redraw) }));
   if (made.viewId !== viewId) setMade({ viewId, cache: viewRows(viewId, redraw) });
   const { cache } = made;
@@ -29,7 +30,7 @@ function useViewRows({ viewId }: ShownView): RowsCache<ViewRow> {
   useEffect(() => {
     cache.refresh(useRows.getState().changedFrom);
     redraw();
-  }, [cache, revision]);
+  }, [cache, revision, redraw]);
   return cache;
 }
 
@@ -43,28 +44,48 @@ interface TableViewProps {
 
 export function TableView({ dataset, shown, short, onOpen }: TableViewProps) {
   const id = useId();
-  const cache = useViewRows(shown);
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const cache = useViewRows(shown, redraw);
   const place = useRows((s) => s.place);
   const box = useRef<HTMLDivElement>(null);
   const narrow = useMediaQuery('(max-width: 639px)', false, { getInitialValueInEffect: false }) ?? false;
-  const rowHeight = narrow ? HEIGHTS.list : HEIGHTS.table;
+  const { row: rowHeight, head } = narrow ? LIST : TABLE;
   const { count } = shown;
-  const list = tallList(count, rowHeight, box.current?.clientHeight ?? 600);
+  const list = tallList(count, rowHeight, (box.current?.clientHeight ?? 600) - head);
+  // Scroll events come between drawings.
+  const tall = useRef(list);
+  useLayoutEffect(() => { tall.current = list; });
+  const scrolled = useRef<Scrolled>({ real: 0, virtual: 0 });
+  const scrollTo = useCallback((virtual: number) => {
+    scrolled.current = { virtual, real: toReal(tall.current, virtual) };
+    if (box.current) box.current.scrollTop = scrolled.current.real;
+    redraw();
+  }, []);
 
   const virtualizer = useVirtualizer({
     count,
     getScrollElement: () => box.current,
     estimateSize: () => rowHeight,
     overscan: 8,
-    scrollPaddingStart: narrow ? 0 : 32,
-    observeElementOffset: (instance, report) => observeElementOffset(instance, (offset, scrolling) => report(offset * list.ratio, scrolling)),
-    scrollToFn: (offset) => { if (box.current) box.current.scrollTop = offset / list.ratio; },
+    observeElementOffset: (instance, report) => observeElementOffset(instance, (real, scrolling) => {
+      scrolled.current = follow(tall.current, scrolled.current, real);
+      report(scrolled.current.virtual, scrolling);
+      // At rest the scroll bar is put where the list is; rows do not move by it.
+      if (!scrolling && Math.abs(toReal(tall.current, scrolled.current.virtual) - real) > 1) scrollTo(scrolled.current.virtual);
+    }),
+    scrollToFn: scrollTo,
   });
   useEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
   // Another view begins at its top.
-  useEffect(() => { if (box.current) box.current.scrollTop = 0; }, [shown.viewId]);
-  useEffect(() => { if (place !== null) virtualizer.scrollToIndex(place, { align: 'auto' }); }, [virtualizer, place]);
-  const scrollTop = (virtualizer.scrollOffset ?? 0) / list.ratio;
+  useEffect(() => scrollTo(0), [scrollTo, shown.viewId]);
+  // The virtualizer's own way there ends where the real element ends.
+  useEffect(() => { if (place !== null) scrollTo(revealing(tall.current, scrolled.current.virtual, place * rowHeight, rowHeight)); }, [scrollTo, place, rowHeight]);
+  const focus = useRows((s) => s.focus && !s.busy);
+  useEffect(() => {
+    if (!focus) return;
+    useRows.setState({ focus: false });
+    box.current?.focus();
+  }, [focus]);
   const items = virtualizer.getVirtualItems();
 
   const choose = (next: number) => void lookAt(Math.max(0, Math.min(count - 1, next)));
@@ -93,7 +114,7 @@ export function TableView({ dataset, shown, short, onOpen }: TableViewProps) {
       >
         <GridHead />
         <div role="rowgroup" style={{ height: list.height, position: 'relative' }}>
-          {items.map((item) => <GridRow key={item.key} id={`${id}-${item.index}`} row={cache.get(item.index)} place={item.index} active={item.index === place} top={rowTop(list, item.start, scrollTop)} />)}
+          {items.map((item) => <GridRow key={item.key} id={`${id}-${item.index}`} row={cache.get(item.index)} place={item.index} active={item.index === place} top={rowTop(scrolled.current, item.start)} />)}
         </div>
       </div>
     </>

@@ -44,7 +44,6 @@ export function SplitDialog({ dataset, onClose }: { dataset: DatasetSummary; onC
         </div>
         <div className={classes.dialogEnd}>
           {made && <Button variant="subtle" disabled={working} onClick={() => void setSplit(null)}>Remove the split</Button>}
-          <Button onClick={onClose}>Close</Button>
           <Button type="submit" disabled={!valid || busy !== null}>{made ? 'Split again' : 'Split the rows'}</Button>
         </div>
       </form>

@@ -27,7 +27,7 @@ function Turn({ turn, number, onChange, onRemove }: { turn: KeyedTurn; number: n
         onChange={(e) => onChange({ ...message, content: e.currentTarget.value })}
         description={message.toolCalls?.length ? `Calls ${message.toolCalls.map((call) => call.name).join(', ')}: kept as it is` : undefined}
       />
-      {onRemove && <ActionIcon size={30} variant="subtle" aria-label={`Remove turn ${number}`} title={`Remove turn ${number}`} onClick={onRemove}><IconX size={16} /></ActionIcon>}
+      {onRemove && <ActionIcon size={30} variant="subtle" className={classes.remove} aria-label={`Remove turn ${number}`} title={`Remove turn ${number}`} onClick={onRemove}><IconX size={16} /></ActionIcon>}
     </li>
   );
 }
