@@ -2,7 +2,7 @@
 //   dv_j = sum p_ij dOut_i,   dk_j = scale sum p_ij (dOut_i . v_j - delta_i) cap_slope(s_ij) q_i,   p_ij = e^(s_ij - lse_i)
 // over the queries i in j .. queryEnd[j] and the query heads of the group, one head after the other.
 // Shapes: q, dOut [M, H, D], k, v, dk, dv [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dk and dv overwrite.
-// One thread = one slice of one key (lib/slices.wgsl), its k, v, dk and dv in registers.
+// One thread = one slice of ROWS_EACH neighbouring keys (lib/slices.wgsl), their k, v, dk and dv in registers.
 struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
@@ -16,7 +16,7 @@ struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS ag
 
 const N: u32 = HEAD_DIM / WIDTH;
 const SHARING: u32 = HEADS / KV_HEADS; // query heads that read one kv head
-const ROWS: u32 = WORKGROUP / SLICES;
+const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 
 var<workgroup> queries: array<Vec, TILE * PADDED>;
 var<workgroup> gradients: array<Vec, TILE * PADDED>;
@@ -35,23 +35,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let scale = params.scale;
 
   let slice = local % SLICES;
-  let j = min(first + local / SLICES, final_key); // threads past M repeat the last key and write nothing
-  let row = (j * KV_HEADS + kv_head) * N;
-  let hi = query_end[j];
-  var key: array<Vec, PER>;
-  var value: array<Vec, PER>;
-  var key_sum: array<Vec, PER>;
-  var value_sum: array<Vec, PER>;
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    key[d] = Vec();
-    value[d] = Vec();
-    if (at < N) {
-      key[d] = k[row + at] * scale;
-      value[d] = v[row + at];
+  let mine = first + local / SLICES * ROWS_EACH; // rows past M repeat the last key and are not written
+  var hi: array<u32, ROWS_EACH>;
+  var key: array<Vec, ROWS_EACH * PER>;
+  var value: array<Vec, ROWS_EACH * PER>;
+  var key_sum: array<Vec, ROWS_EACH * PER>;
+  var value_sum: array<Vec, ROWS_EACH * PER>;
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let j = min(mine + r, final_key);
+    hi[r] = query_end[j];
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      let row = (j * KV_HEADS + kv_head) * N + at;
+      key[r * PER + d] = Vec();
+      value[r * PER + d] = Vec();
+      if (at < N) {
+        key[r * PER + d] = k[row] * scale;
+        value[r * PER + d] = v[row];
+      }
+      key_sum[r * PER + d] = Vec();
+      value_sum[r * PER + d] = Vec();
     }
-    key_sum[d] = Vec();
-    value_sum[d] = Vec();
   }
 
   for (var head = kv_head * SHARING; head < min((kv_head + 1u) * SHARING, params.heads); head++) {
@@ -74,49 +78,100 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       }
       workgroupBarrier();
       for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
-        var s_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
-        var dp_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
+        var s_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
+        var dp_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
         var at = c * PADDED + slice;
         for (var d = 0u; d < per; d++) {
-          s_share[0] += vec4<f32>(inner(key[d], queries[at]), inner(key[d], queries[at + PADDED]), inner(key[d], queries[at + 2u * PADDED]), inner(key[d], queries[at + 3u * PADDED]));
-          s_share[1] += vec4<f32>(inner(key[d], queries[at + 4u * PADDED]), inner(key[d], queries[at + 5u * PADDED]), inner(key[d], queries[at + 6u * PADDED]), inner(key[d], queries[at + 7u * PADDED]));
-          dp_share[0] += vec4<f32>(inner(value[d], gradients[at]), inner(value[d], gradients[at + PADDED]), inner(value[d], gradients[at + 2u * PADDED]), inner(value[d], gradients[at + 3u * PADDED]));
-          dp_share[1] += vec4<f32>(inner(value[d], gradients[at + 4u * PADDED]), inner(value[d], gradients[at + 5u * PADDED]), inner(value[d], gradients[at + 6u * PADDED]), inner(value[d], gradients[at + 7u * PADDED]));
+          let q0 = queries[at];
+          let q1 = queries[at + PADDED];
+          let q2 = queries[at + 2u * PADDED];
+          let q3 = queries[at + 3u * PADDED];
+          let q4 = queries[at + 4u * PADDED];
+          let q5 = queries[at + 5u * PADDED];
+          let q6 = queries[at + 6u * PADDED];
+          let q7 = queries[at + 7u * PADDED];
+          let g0 = gradients[at];
+          let g1 = gradients[at + PADDED];
+          let g2 = gradients[at + 2u * PADDED];
+          let g3 = gradients[at + 3u * PADDED];
+          let g4 = gradients[at + 4u * PADDED];
+          let g5 = gradients[at + 5u * PADDED];
+          let g6 = gradients[at + 6u * PADDED];
+          let g7 = gradients[at + 7u * PADDED];
+          for (var r = 0u; r < ROWS_EACH; r++) {
+            let a = key[r * PER + d];
+            let b = value[r * PER + d];
+            s_share[r][0] += vec4<f32>(inner(a, q0), inner(a, q1), inner(a, q2), inner(a, q3));
+            s_share[r][1] += vec4<f32>(inner(a, q4), inner(a, q5), inner(a, q6), inner(a, q7));
+            dp_share[r][0] += vec4<f32>(inner(b, g0), inner(b, g1), inner(b, g2), inner(b, g3));
+            dp_share[r][1] += vec4<f32>(inner(b, g4), inner(b, g5), inner(b, g6), inner(b, g7));
+          }
           at += SLICES;
         }
-        let s = sum_slices(local, s_share);
-        let dp = sum_slices(local, dp_share);
         let i = tile + c + vec4<u32>(0u, 1u, 2u, 3u);
-        let used = (i >= vec4<u32>(j)) & (i < vec4<u32>(hi));
-        let used_b = (i + 4u >= vec4<u32>(j)) & (i + 4u < vec4<u32>(hi));
         let lse_a = vec4<f32>(sums[c].x, sums[c + 1u].x, sums[c + 2u].x, sums[c + 3u].x);
         let lse_b = vec4<f32>(sums[c + 4u].x, sums[c + 5u].x, sums[c + 6u].x, sums[c + 7u].x);
         let delta_a = vec4<f32>(sums[c].y, sums[c + 1u].y, sums[c + 2u].y, sums[c + 3u].y);
         let delta_b = vec4<f32>(sums[c + 4u].y, sums[c + 5u].y, sums[c + 6u].y, sums[c + 7u].y);
-        let c_a = capped(s[0], params.cap);
-        let c_b = capped(s[1], params.cap);
-        let p_a = select(vec4<f32>(), exp4(c_a - lse_a), used);
-        let p_b = select(vec4<f32>(), exp4(c_b - lse_b), used_b);
-        let ds_a = p_a * (dp[0] - delta_a) * cap_slope(c_a, params.cap);
-        let ds_b = p_b * (dp[1] - delta_b) * cap_slope(c_b, params.cap);
+        var p_a = array<vec4<f32>, ROWS_EACH>();
+        var p_b = array<vec4<f32>, ROWS_EACH>();
+        var ds_a = array<vec4<f32>, ROWS_EACH>();
+        var ds_b = array<vec4<f32>, ROWS_EACH>();
+        for (var r = 0u; r < ROWS_EACH; r++) {
+          let s = sum_slices(local, s_share[r]);
+          let dp = sum_slices(local, dp_share[r]);
+          let j = min(mine + r, final_key);
+          let used = (i >= vec4<u32>(j)) & (i < vec4<u32>(hi[r]));
+          let used_b = (i + 4u >= vec4<u32>(j)) & (i + 4u < vec4<u32>(hi[r]));
+          let c_a = capped(s[0], params.cap);
+          let c_b = capped(s[1], params.cap);
+          p_a[r] = select(vec4<f32>(), exp4(c_a - lse_a), used);
+          p_b[r] = select(vec4<f32>(), exp4(c_b - lse_b), used_b);
+          ds_a[r] = p_a[r] * (dp[0] - delta_a) * cap_slope(c_a, params.cap);
+          ds_b[r] = p_b[r] * (dp[1] - delta_b) * cap_slope(c_b, params.cap);
+        }
         at = c * PADDED + slice;
         for (var d = 0u; d < per; d++) {
-          key_sum[d] += ((ds_a.x * queries[at] + ds_a.y * queries[at + PADDED]) + (ds_a.z * queries[at + 2u * PADDED] + ds_a.w * queries[at + 3u * PADDED]))
-            + ((ds_b.x * queries[at + 4u * PADDED] + ds_b.y * queries[at + 5u * PADDED]) + (ds_b.z * queries[at + 6u * PADDED] + ds_b.w * queries[at + 7u * PADDED]));
-          value_sum[d] += ((p_a.x * gradients[at] + p_a.y * gradients[at + PADDED]) + (p_a.z * gradients[at + 2u * PADDED] + p_a.w * gradients[at + 3u * PADDED]))
-            + ((p_b.x * gradients[at + 4u * PADDED] + p_b.y * gradients[at + 5u * PADDED]) + (p_b.z * gradients[at + 6u * PADDED] + p_b.w * gradients[at + 7u * PADDED]));
+          let q0 = queries[at];
+          let q1 = queries[at + PADDED];
+          let q2 = queries[at + 2u * PADDED];
+          let q3 = queries[at + 3u * PADDED];
+          let q4 = queries[at + 4u * PADDED];
+          let q5 = queries[at + 5u * PADDED];
+          let q6 = queries[at + 6u * PADDED];
+          let q7 = queries[at + 7u * PADDED];
+          let g0 = gradients[at];
+          let g1 = gradients[at + PADDED];
+          let g2 = gradients[at + 2u * PADDED];
+          let g3 = gradients[at + 3u * PADDED];
+          let g4 = gradients[at + 4u * PADDED];
+          let g5 = gradients[at + 5u * PADDED];
+          let g6 = gradients[at + 6u * PADDED];
+          let g7 = gradients[at + 7u * PADDED];
+          for (var r = 0u; r < ROWS_EACH; r++) {
+            var a = ds_a[r];
+            var b = ds_b[r];
+            key_sum[r * PER + d] += ((a.x * q0 + a.y * q1) + (a.z * q2 + a.w * q3)) + ((b.x * q4 + b.y * q5) + (b.z * q6 + b.w * q7));
+            a = p_a[r];
+            b = p_b[r];
+            value_sum[r * PER + d] += ((a.x * g0 + a.y * g1) + (a.z * g2 + a.w * g3)) + ((b.x * g4 + b.y * g5) + (b.z * g6 + b.w * g7));
+          }
           at += SLICES;
         }
       }
     }
   }
 
-  if (first + local / SLICES > final_key) { return; }
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    if (at < N) {
-      dk[row + at] = key_sum[d] * scale;
-      dv[row + at] = value_sum[d];
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let j = mine + r;
+    if (j > final_key) { return; }
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      let row = (j * KV_HEADS + kv_head) * N + at;
+      if (at < N) {
+        dk[row] = key_sum[r * PER + d] * scale;
+        dv[row] = value_sum[r * PER + d];
+      }
     }
   }
 }

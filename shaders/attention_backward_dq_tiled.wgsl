@@ -1,7 +1,7 @@
 // attention_backward_dq.wgsl for GPUs: a workgroup stages keys and values in workgroup memory for ROWS queries of one head.
 //   dq_i = scale sum_j p_j (dp_j - delta_i) cap_slope(s_j) k_j,   p_j = e^(s_j - lse_i),   dp_j = dOut_i . v_j
 // Shapes: q, dOut, dq [M, H, D], k, v [M, Hkv, D], lseDelta [M, H, 2] (attention_delta.wgsl). dq overwrites.
-// One thread = one slice of one query (lib/slices.wgsl), its q, dOut and dq in registers.
+// One thread = one slice of ROWS_EACH neighbouring queries (lib/slices.wgsl), their q, dOut and dq in registers.
 struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
@@ -15,7 +15,7 @@ struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS ag
 
 const N: u32 = HEAD_DIM / WIDTH;
 const KV_STRIDE: u32 = KV_HEADS * N;
-const ROWS: u32 = WORKGROUP / SLICES;
+const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 
 var<workgroup> keys: array<Vec, TILE * PADDED>;
 var<workgroup> values: array<Vec, TILE * PADDED>;
@@ -38,24 +38,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let scale = params.scale;
 
   let slice = local % SLICES;
-  let i = min(first + local / SLICES, final_query); // threads past M repeat the last query and write nothing
-  let row = (i * HEADS + head) * N;
-  let lo = key_start[i];
-  let hi = key_end[i];
-  let lse = lse_delta[i * HEADS + head].x;
-  let delta = lse_delta[i * HEADS + head].y;
-  var x: array<Vec, PER>;
-  var g: array<Vec, PER>;
-  var sum: array<Vec, PER>;
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    x[d] = Vec();
-    g[d] = Vec();
-    if (at < N) {
-      x[d] = q[row + at] * scale;
-      g[d] = d_out[row + at];
+  let mine = first + local / SLICES * ROWS_EACH; // rows past M repeat the last query and are not written
+  var lo: array<u32, ROWS_EACH>;
+  var hi: array<u32, ROWS_EACH>;
+  var ends: array<vec2<f32>, ROWS_EACH>; // lse and delta
+  var x: array<Vec, ROWS_EACH * PER>;
+  var g: array<Vec, ROWS_EACH * PER>;
+  var sum: array<Vec, ROWS_EACH * PER>;
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let i = min(mine + r, final_query);
+    lo[r] = key_start[i];
+    hi[r] = key_end[i];
+    ends[r] = lse_delta[i * HEADS + head];
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      let row = (i * HEADS + head) * N + at;
+      x[r * PER + d] = Vec();
+      g[r * PER + d] = Vec();
+      if (at < N) {
+        x[r * PER + d] = q[row] * scale;
+        g[r * PER + d] = d_out[row];
+      }
+      sum[r * PER + d] = Vec();
     }
-    sum[d] = Vec();
   }
 
   for (var tile = begin; tile < end; tile += TILE) {
@@ -74,37 +79,75 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     workgroupBarrier();
     for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
-      var s_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
-      var dp_share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
+      var s_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
+      var dp_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
       var at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        s_share[0] += vec4<f32>(inner(x[d], keys[at]), inner(x[d], keys[at + PADDED]), inner(x[d], keys[at + 2u * PADDED]), inner(x[d], keys[at + 3u * PADDED]));
-        s_share[1] += vec4<f32>(inner(x[d], keys[at + 4u * PADDED]), inner(x[d], keys[at + 5u * PADDED]), inner(x[d], keys[at + 6u * PADDED]), inner(x[d], keys[at + 7u * PADDED]));
-        dp_share[0] += vec4<f32>(inner(g[d], values[at]), inner(g[d], values[at + PADDED]), inner(g[d], values[at + 2u * PADDED]), inner(g[d], values[at + 3u * PADDED]));
-        dp_share[1] += vec4<f32>(inner(g[d], values[at + 4u * PADDED]), inner(g[d], values[at + 5u * PADDED]), inner(g[d], values[at + 6u * PADDED]), inner(g[d], values[at + 7u * PADDED]));
+        let k0 = keys[at];
+        let k1 = keys[at + PADDED];
+        let k2 = keys[at + 2u * PADDED];
+        let k3 = keys[at + 3u * PADDED];
+        let k4 = keys[at + 4u * PADDED];
+        let k5 = keys[at + 5u * PADDED];
+        let k6 = keys[at + 6u * PADDED];
+        let k7 = keys[at + 7u * PADDED];
+        let v0 = values[at];
+        let v1 = values[at + PADDED];
+        let v2 = values[at + 2u * PADDED];
+        let v3 = values[at + 3u * PADDED];
+        let v4 = values[at + 4u * PADDED];
+        let v5 = values[at + 5u * PADDED];
+        let v6 = values[at + 6u * PADDED];
+        let v7 = values[at + 7u * PADDED];
+        for (var r = 0u; r < ROWS_EACH; r++) {
+          let a = x[r * PER + d];
+          let b = g[r * PER + d];
+          s_share[r][0] += vec4<f32>(inner(a, k0), inner(a, k1), inner(a, k2), inner(a, k3));
+          s_share[r][1] += vec4<f32>(inner(a, k4), inner(a, k5), inner(a, k6), inner(a, k7));
+          dp_share[r][0] += vec4<f32>(inner(b, v0), inner(b, v1), inner(b, v2), inner(b, v3));
+          dp_share[r][1] += vec4<f32>(inner(b, v4), inner(b, v5), inner(b, v6), inner(b, v7));
+        }
         at += SLICES;
       }
-      let s = sum_slices(local, s_share);
-      let dp = sum_slices(local, dp_share);
       let j = tile + c + vec4<u32>(0u, 1u, 2u, 3u);
-      let used = (j >= vec4<u32>(lo)) & (j < vec4<u32>(hi));
-      let used_b = (j + 4u >= vec4<u32>(lo)) & (j + 4u < vec4<u32>(hi));
-      let c_a = capped(s[0], params.cap);
-      let c_b = capped(s[1], params.cap);
-      let ds_a = select(vec4<f32>(), exp4(c_a - lse) * (dp[0] - delta) * cap_slope(c_a, params.cap), used);
-      let ds_b = select(vec4<f32>(), exp4(c_b - lse) * (dp[1] - delta) * cap_slope(c_b, params.cap), used_b);
+      var ds_a = array<vec4<f32>, ROWS_EACH>();
+      var ds_b = array<vec4<f32>, ROWS_EACH>();
+      for (var r = 0u; r < ROWS_EACH; r++) {
+        let s = sum_slices(local, s_share[r]);
+        let dp = sum_slices(local, dp_share[r]);
+        let used = (j >= vec4<u32>(lo[r])) & (j < vec4<u32>(hi[r]));
+        let used_b = (j + 4u >= vec4<u32>(lo[r])) & (j + 4u < vec4<u32>(hi[r]));
+        let c_a = capped(s[0], params.cap);
+        let c_b = capped(s[1], params.cap);
+        ds_a[r] = select(vec4<f32>(), exp4(c_a - ends[r].x) * (dp[0] - ends[r].y) * cap_slope(c_a, params.cap), used);
+        ds_b[r] = select(vec4<f32>(), exp4(c_b - ends[r].x) * (dp[1] - ends[r].y) * cap_slope(c_b, params.cap), used_b);
+      }
       at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        sum[d] += ((ds_a.x * keys[at] + ds_a.y * keys[at + PADDED]) + (ds_a.z * keys[at + 2u * PADDED] + ds_a.w * keys[at + 3u * PADDED]))
-          + ((ds_b.x * keys[at + 4u * PADDED] + ds_b.y * keys[at + 5u * PADDED]) + (ds_b.z * keys[at + 6u * PADDED] + ds_b.w * keys[at + 7u * PADDED]));
+        let k0 = keys[at];
+        let k1 = keys[at + PADDED];
+        let k2 = keys[at + 2u * PADDED];
+        let k3 = keys[at + 3u * PADDED];
+        let k4 = keys[at + 4u * PADDED];
+        let k5 = keys[at + 5u * PADDED];
+        let k6 = keys[at + 6u * PADDED];
+        let k7 = keys[at + 7u * PADDED];
+        for (var r = 0u; r < ROWS_EACH; r++) {
+          let a = ds_a[r];
+          let b = ds_b[r];
+          sum[r * PER + d] += ((a.x * k0 + a.y * k1) + (a.z * k2 + a.w * k3)) + ((b.x * k4 + b.y * k5) + (b.z * k6 + b.w * k7));
+        }
         at += SLICES;
       }
     }
   }
 
-  if (first + local / SLICES > final_query) { return; }
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    if (at < N) { dq[row + at] = sum[d] * scale; }
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let i = mine + r;
+    if (i > final_query) { return; }
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      if (at < N) { dq[(i * HEADS + head) * N + at] = sum[r * PER + d] * scale; }
+    }
   }
 }

@@ -1,7 +1,7 @@
 // attention.wgsl for GPUs: a workgroup stages keys and values in workgroup memory for ROWS queries of one head.
 //   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
 // Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
-// One thread = one slice of one query (lib/slices.wgsl), its q and running sum in registers.
+// One thread = one slice of ROWS_EACH neighbouring queries (lib/slices.wgsl), their q and running sums in registers: what it reads of a tile serves all of them.
 struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS again: software compilers would unroll constants and take a minute
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
@@ -14,7 +14,7 @@ struct Params { per: u32, heads: u32, scale: f32, cap: f32 } // PER and HEADS ag
 
 const N: u32 = HEAD_DIM / WIDTH;
 const KV_STRIDE: u32 = KV_HEADS * N;
-const ROWS: u32 = WORKGROUP / SLICES;
+const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 
 var<workgroup> keys: array<Vec, TILE * PADDED>;
 var<workgroup> values: array<Vec, TILE * PADDED>;
@@ -37,20 +37,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let scale = params.scale;
 
   let slice = local % SLICES;
-  let i = min(first + local / SLICES, final_query); // threads past M repeat the last query and write nothing
-  let row = (i * HEADS + head) * N;
-  let lo = key_start[i];
-  let hi = key_end[i];
-  var x: array<Vec, PER>;
-  var sum: array<Vec, PER>;
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    x[d] = Vec();
-    if (at < N) { x[d] = q[row + at] * scale; }
-    sum[d] = Vec();
+  let mine = first + local / SLICES * ROWS_EACH; // rows past M repeat the last query and are not written
+  var lo: array<u32, ROWS_EACH>;
+  var hi: array<u32, ROWS_EACH>;
+  var top: array<f32, ROWS_EACH>;
+  var weight: array<f32, ROWS_EACH>;
+  var x: array<Vec, ROWS_EACH * PER>;
+  var sum: array<Vec, ROWS_EACH * PER>;
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let i = min(mine + r, final_query);
+    lo[r] = key_start[i];
+    hi[r] = key_end[i];
+    top[r] = LOWEST;
+    weight[r] = 0.0;
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      x[r * PER + d] = Vec();
+      if (at < N) { x[r * PER + d] = q[(i * HEADS + head) * N + at] * scale; }
+      sum[r * PER + d] = Vec();
+    }
   }
-  var top = LOWEST;
-  var weight = 0.0;
 
   for (var tile = begin; tile < end; tile += TILE) {
     workgroupBarrier();
@@ -68,40 +74,69 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     workgroupBarrier();
     for (var c = 0u; c < min(TILE, end - tile); c += 8u) {
-      var share = array<vec4<f32>, 2>(vec4<f32>(), vec4<f32>());
+      var share = array<array<vec4<f32>, 2>, ROWS_EACH>();
       var at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        share[0] += vec4<f32>(inner(x[d], keys[at]), inner(x[d], keys[at + PADDED]), inner(x[d], keys[at + 2u * PADDED]), inner(x[d], keys[at + 3u * PADDED]));
-        share[1] += vec4<f32>(inner(x[d], keys[at + 4u * PADDED]), inner(x[d], keys[at + 5u * PADDED]), inner(x[d], keys[at + 6u * PADDED]), inner(x[d], keys[at + 7u * PADDED]));
+        let k0 = keys[at];
+        let k1 = keys[at + PADDED];
+        let k2 = keys[at + 2u * PADDED];
+        let k3 = keys[at + 3u * PADDED];
+        let k4 = keys[at + 4u * PADDED];
+        let k5 = keys[at + 5u * PADDED];
+        let k6 = keys[at + 6u * PADDED];
+        let k7 = keys[at + 7u * PADDED];
+        for (var r = 0u; r < ROWS_EACH; r++) {
+          let a = x[r * PER + d];
+          share[r][0] += vec4<f32>(inner(a, k0), inner(a, k1), inner(a, k2), inner(a, k3));
+          share[r][1] += vec4<f32>(inner(a, k4), inner(a, k5), inner(a, k6), inner(a, k7));
+        }
         at += SLICES;
       }
-      let s = sum_slices(local, share);
       let j = tile + c + vec4<u32>(0u, 1u, 2u, 3u);
-      let used = (j >= vec4<u32>(lo)) & (j < vec4<u32>(hi));
-      let used_b = (j + 4u >= vec4<u32>(lo)) & (j + 4u < vec4<u32>(hi));
-      let s_a = select(vec4<f32>(LOWEST), capped(s[0], params.cap), used);
-      let s_b = select(vec4<f32>(LOWEST), capped(s[1], params.cap), used_b);
-      let highest = max(top, max(largest4(s_a), largest4(s_b)));
-      let shrink = exp_accurate(top - highest);
-      top = highest;
-      let p_a = select(vec4<f32>(), exp4(s_a - top), used);
-      let p_b = select(vec4<f32>(), exp4(s_b - top), used_b);
-      weight = weight * shrink + (total4(p_a) + total4(p_b));
+      var shrink = array<f32, ROWS_EACH>();
+      var p_a = array<vec4<f32>, ROWS_EACH>();
+      var p_b = array<vec4<f32>, ROWS_EACH>();
+      for (var r = 0u; r < ROWS_EACH; r++) {
+        let s = sum_slices(local, share[r]);
+        let used = (j >= vec4<u32>(lo[r])) & (j < vec4<u32>(hi[r]));
+        let used_b = (j + 4u >= vec4<u32>(lo[r])) & (j + 4u < vec4<u32>(hi[r]));
+        let s_a = select(vec4<f32>(LOWEST), capped(s[0], params.cap), used);
+        let s_b = select(vec4<f32>(LOWEST), capped(s[1], params.cap), used_b);
+        let highest = max(top[r], max(largest4(s_a), largest4(s_b)));
+        shrink[r] = exp_accurate(top[r] - highest);
+        top[r] = highest;
+        p_a[r] = select(vec4<f32>(), exp4(s_a - highest), used);
+        p_b[r] = select(vec4<f32>(), exp4(s_b - highest), used_b);
+        weight[r] = weight[r] * shrink[r] + (total4(p_a[r]) + total4(p_b[r]));
+      }
       at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        sum[d] = sum[d] * shrink
-          + ((p_a.x * values[at] + p_a.y * values[at + PADDED]) + (p_a.z * values[at + 2u * PADDED] + p_a.w * values[at + 3u * PADDED]))
-          + ((p_b.x * values[at + 4u * PADDED] + p_b.y * values[at + 5u * PADDED]) + (p_b.z * values[at + 6u * PADDED] + p_b.w * values[at + 7u * PADDED]));
+        let v0 = values[at];
+        let v1 = values[at + PADDED];
+        let v2 = values[at + 2u * PADDED];
+        let v3 = values[at + 3u * PADDED];
+        let v4 = values[at + 4u * PADDED];
+        let v5 = values[at + 5u * PADDED];
+        let v6 = values[at + 6u * PADDED];
+        let v7 = values[at + 7u * PADDED];
+        for (var r = 0u; r < ROWS_EACH; r++) {
+          let a = p_a[r];
+          let b = p_b[r];
+          sum[r * PER + d] = sum[r * PER + d] * shrink[r] + ((a.x * v0 + a.y * v1) + (a.z * v2 + a.w * v3)) + ((b.x * v4 + b.y * v5) + (b.z * v6 + b.w * v7));
+        }
         at += SLICES;
       }
     }
   }
 
-  if (first + local / SLICES > final_query) { return; }
-  let share = select(0.0, 1.0 / weight, weight > 0.0);
-  for (var d = 0u; d < per; d++) {
-    let at = d * SLICES + slice;
-    if (at < N) { out[row + at] = sum[d] * share; }
+  for (var r = 0u; r < ROWS_EACH; r++) {
+    let i = mine + r;
+    if (i > final_query) { return; }
+    let share = select(0.0, 1.0 / weight[r], weight[r] > 0.0);
+    for (var d = 0u; d < per; d++) {
+      let at = d * SLICES + slice;
+      if (at < N) { out[(i * HEADS + head) * N + at] = sum[r * PER + d] * share; }
+    }
+    if (slice == 0u) { lse[i * HEADS + head] = top[r] + log_accurate(max(weight[r], 1.0)); }
   }
-  if (slice == 0u) { lse[i * HEADS + head] = top + log_accurate(max(weight, 1.0)); }
 }

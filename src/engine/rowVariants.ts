@@ -3,6 +3,7 @@
  *   direct     a thread a query or key and head, in registers, no barriers: software adapters
  *   tiled      a workgroup stages keys and values in workgroup memory: GPUs
  *   tiledHalf, tiledQuarter   the same with a half and a quarter of a row a thread: more threads, for a GPU that short batches leave idle
+ *   tiledPairs  a quarter of two rows a thread: half the reads of workgroup memory
  *   split      a workgroup a query and head, the keys split over its threads: few queries on a GPU
  *   row        a thread a row, no barriers: software adapters
  *   group      a workgroup a row: GPUs
@@ -11,10 +12,10 @@ import type { Engine } from './device.ts';
 
 /** Class of work -> variants: the one for software adapters first, then the one for GPUs where nothing was measured. */
 export const ROW_VARIANTS = {
-  attention: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter'],
+  attention: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs'],
   /** At most FEW_QUERIES queries: generation. */
   'attention.decode': ['direct', 'split'],
-  attentionBackward: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter'],
+  attentionBackward: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs'],
   rmsNorm: ['row', 'group'],
   crossEntropy: ['row', 'group'],
 } as const;

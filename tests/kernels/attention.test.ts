@@ -62,10 +62,10 @@ const SHAPES: Record<(typeof ROW_VARIANTS.attention)[number], Shape[]> = {
     { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], window: 37 },
     { heads: 1, kvHeads: 1, headDim: 66, lengths: [33] },
     { heads: 4, kvHeads: 1, headDim: 256, lengths: [33, 8], spread: 1.5, window: 9, scale: 0.1, softcap: 1.7 },
-    { heads: 2, kvHeads: 1, headDim: 128, lengths: [40, 37] },
   ],
   // Rows over 2 and 4 threads, then over 4 and 8: more than a subgroup of SwiftShader has lanes.
   tiledHalf: [{ heads: 6, kvHeads: 2, headDim: 64, lengths: [33, 1, 40] }],
+  tiledPairs: [{ heads: 4, kvHeads: 2, headDim: 32, lengths: [33, 1, 40], softcap: 2, window: 30 }],
   tiledQuarter: [{ heads: 3, kvHeads: 1, headDim: 64, lengths: [40, 37], window: 23, scale: 0.2, softcap: 1.7 }],
 };
 

@@ -103,12 +103,17 @@ function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
 }
 
 type Tiled = Exclude<RowVariant<'attention'>, 'direct'>;
-/** Elements of a row that a thread holds in the forward pass (half as many in the backward pass, which holds more rows), and rows a workgroup. */
-const HELD: Record<Tiled, { held: number; rows: number }> = { tiled: { held: 64, rows: 64 }, tiledHalf: { held: 32, rows: 32 }, tiledQuarter: { held: 16, rows: 16 } };
+/** Elements of a row that a thread holds in the forward pass (half as many in the backward pass, which holds more of each), rows a workgroup, and rows a thread. */
+const HELD: Record<Tiled, { held: number; rows: number; each: number }> = {
+  tiled: { held: 64, rows: 64, each: 1 },
+  tiledHalf: { held: 32, rows: 32, each: 1 },
+  tiledQuarter: { held: 16, rows: 16, each: 1 },
+  tiledPairs: { held: 16, rows: 32, each: 2 },
+};
 
 /** Sizes of a tiled kernel whose threads hold at most `held` elements of each row; null where workgroup memory does not suffice. */
 function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled, pass: 'forward' | 'backward'): Launch | null {
-  const { rows } = HELD[variant];
+  const { rows, each } = HELD[variant];
   const held = HELD[variant].held / (pass === 'forward' ? 1 : 2);
   const width = vecWidth(a.headDim);
   let slicesPerRow = 1;
@@ -116,7 +121,7 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled,
   const per = Math.ceil(a.headDim / width / slicesPerRow);
   // A tile fetched once serves many rows; a workgroup has 256 threads at most.
   const rowsPerGroup = Math.min(rows, slicesPerRow >= 4 ? 32 : 64);
-  const workgroup = rowsPerGroup * slicesPerRow;
+  const workgroup = (rowsPerGroup / each) * slicesPerRow;
   const padded = per * slicesPerRow * width;
   const tile = 8 * Math.min(8, Math.max(1, Math.floor(128 / padded)));
   const shuffles = slicesPerRow > 1 && e.info.subgroups && (e.device.adapterInfo.subgroupMinSize ?? 0) >= slicesPerRow;
@@ -126,7 +131,7 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled,
     variant,
     subgroups: shuffles,
     body: withVec(width, `${slices}\n${shuffles ? slicesShuffle : slicesMemory}\n${softcapLib}\n${body}`),
-    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
+    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, ROWS_EACH: each, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
     params: [per, a.heads, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / rowsPerGroup) * heads, 1),
   };
