@@ -1,4 +1,5 @@
 /** A folder of this machine as the model cache's disk. Another process is kept out by a lock file that names its owner. */
+import { openAsBlob } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +90,10 @@ export class FolderDisk implements CacheDisk {
 
   source(folder: string, name: string): Promise<ByteSource> {
     return sourceFromPath(this.#path(folder, name), name);
+  }
+
+  blob(folder: string, name: string): Promise<Blob> {
+    return openAsBlob(this.#path(folder, name));
   }
 
   async remove(folder: string, name?: string): Promise<void> {

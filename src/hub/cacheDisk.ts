@@ -28,6 +28,8 @@ export interface CacheDisk {
   /** Makes folder and file where there are none. Throws StorageFull on a full disk, like every write. */
   open(folder: string, name: string): Promise<CacheWriter>;
   source(folder: string, name: string): Promise<ByteSource>;
+  /** A whole file that stays on the disk until it is read. */
+  blob(folder: string, name: string): Promise<Blob>;
   /** One file, or the folder with all in it; nothing where there is none. */
   remove(folder: string, name?: string): Promise<void>;
   /** Bytes that still fit; null where nobody knows. */

@@ -5,7 +5,7 @@
  * Protocol: https://huggingface.co/docs/hub/api
  */
 import { EtudeError } from '../config/errors.ts';
-import { badToken, hubBusy, hubDown, needsToken, noAccess, noFile, noRevision, notFound, oldBrowser, unexpectedAnswer, unreachable } from './messages.ts';
+import { badToken, hubBusy, hubDown, needsToken, noAccess, noFile, noRevision, notFound, oldBrowser, unexpectedAnswer, unreachable, type RepoKind } from './messages.ts';
 import { retrying, type RetryOptions } from './retry.ts';
 
 export interface HubRepo {
@@ -33,6 +33,10 @@ export interface HubListing {
 
 /** A file of the tree. `sha256` where it lies in large storage; `oid` is the git blob's SHA-1 otherwise. */
 export interface HubTreeFile { path: string; bytes: number; oid: string; sha256: string | null }
+
+/** A repository, a model's where it does not say. */
+export interface RepoRef { repo: string; kind?: RepoKind }
+export interface FileRef extends RepoRef { commit: string; path: string }
 
 export interface HubClientOptions extends RetryOptions {
   /** Without a slash at its end, e.g. https://huggingface.co. */
@@ -75,22 +79,22 @@ export class HubClient {
   }
 
   /** What `revision` is now. */
-  async repo(repo: string, revision: string, signal: AbortSignal): Promise<HubRepo> {
-    const url = this.#url(`/api/models/${repo.split('/').map(encodeURIComponent).join('/')}/revision/${encodeURIComponent(revision)}`);
-    const { value } = await this.#json(url, repo, (status, code) => this.#refusal(status, code, repo, revision, null), signal);
+  async repo(repo: string, revision: string, signal: AbortSignal, kind: RepoKind = 'model'): Promise<HubRepo> {
+    const url = this.#url(`/api/${kind}s/${repo.split('/').map(encodeURIComponent).join('/')}/revision/${encodeURIComponent(revision)}`);
+    const { value } = await this.#json(url, repo, (status, code) => this.#refusal(status, code, { repo, kind }, revision, null), signal);
     if (!isObject(value) || typeof value['id'] !== 'string' || typeof value['sha'] !== 'string') throw new EtudeError(unexpectedAnswer(repo, 'it names no commit'));
     const { gated, licence, architecture, parameters } = readListing(value);
     return { repo: value['id'], commit: value['sha'], gated, licence, architecture, parameters };
   }
 
   /** Every file at a commit, page by page. */
-  async tree(repo: string, commit: string, signal: AbortSignal): Promise<HubTreeFile[]> {
+  async tree(repo: string, commit: string, signal: AbortSignal, kind: RepoKind = 'model'): Promise<HubTreeFile[]> {
     const files: HubTreeFile[] = [];
-    let url: URL | null = this.#url(`/api/models/${repo.split('/').map(encodeURIComponent).join('/')}/tree/${encodeURIComponent(commit)}`);
+    let url: URL | null = this.#url(`/api/${kind}s/${repo.split('/').map(encodeURIComponent).join('/')}/tree/${encodeURIComponent(commit)}`);
     url.searchParams.set('recursive', 'true');
     for (let page = 0; url !== null; page++) {
       if (page === MAX_PAGES) throw new EtudeError(unexpectedAnswer(`the files of ${repo}`, `it goes on after ${MAX_PAGES} pages`));
-      const { value, next }: { value: unknown; next: string | null } = await this.#json(url, `the files of ${repo}`, (status, code) => this.#refusal(status, code, repo, commit, null), signal);
+      const { value, next }: { value: unknown; next: string | null } = await this.#json(url, `the files of ${repo}`, (status, code) => this.#refusal(status, code, { repo, kind }, commit, null), signal);
       if (!Array.isArray(value)) throw new EtudeError(unexpectedAnswer(`the files of ${repo}`, 'it is not a list'));
       for (const entry of value.filter(isObject)) if (entry['type'] === 'file') files.push(readTreeFile(entry, repo));
       url = next === null ? null : this.#nextPage(next, url, repo);
@@ -102,11 +106,11 @@ export class HubClient {
    * One try at a file, or at bytes [start, end) of it. Resolves with a body to read; throws RetryLater for what may pass,
    * an EtudeError for what will not.
    */
-  async open(file: { repo: string; commit: string; path: string }, range: { start: number; end: number } | null, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const { repo, commit, path } = file;
-    const url = this.#url(`/${[...repo.split('/'), 'resolve', commit, ...path.split('/')].map(encodeURIComponent).join('/')}`);
+  async open(file: FileRef, range: { start: number; end: number } | null, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const { repo, commit, path, kind } = file;
+    const url = this.#url(`/${[...(kind === 'dataset' ? ['datasets'] : []), ...repo.split('/'), 'resolve', commit, ...path.split('/')].map(encodeURIComponent).join('/')}`);
     const response = await this.#fetch(url, signal, range ? { Range: `bytes=${range.start}-${range.end - 1}` } : {});
-    await this.#check(response, path, (status, code) => this.#refusal(status, code, repo, commit, path));
+    await this.#check(response, path, (status, code) => this.#refusal(status, code, file, commit, path));
     if (range && response.status !== 206) {
       void response.body?.cancel();
       throw new EtudeError(unexpectedAnswer(path, `it has the whole file (status ${response.status}) where a part was asked for`));
@@ -116,7 +120,7 @@ export class HubClient {
   }
 
   /** A small file as text. */
-  async text(file: { repo: string; commit: string; path: string }, signal: AbortSignal): Promise<string> {
+  async text(file: FileRef, signal: AbortSignal): Promise<string> {
     return retrying(async () => new Response(await this.open(file, null, signal)).text().catch((cause: unknown) => this.#lost(cause, signal)), { ...this.#options, tries: TRIES }, signal);
   }
 
@@ -131,14 +135,14 @@ export class HubClient {
     return next;
   }
 
-  #refusal(status: number, code: string | null, repo: string, revision: string, path: string | null) {
+  #refusal(status: number, code: string | null, { repo, kind }: RepoRef, revision: string, path: string | null) {
     const token = this.#options.token() !== null;
-    if (code === 'GatedRepo') return token ? noAccess(repo) : needsToken(repo);
-    if (status === 401) return token ? badToken() : notFound(repo);
-    if (status === 403) return noAccess(repo);
+    if (code === 'GatedRepo') return token ? noAccess(repo, kind) : needsToken(repo, kind);
+    if (status === 401) return token ? badToken() : notFound(repo, kind);
+    if (status === 403) return noAccess(repo, kind);
     if (status !== 404) return null;
     if (code === 'RevisionNotFound') return noRevision(repo, revision);
-    return path === null ? notFound(repo) : noFile(repo, path);
+    return path === null ? notFound(repo, kind) : noFile(repo, path);
   }
 
   async #fetch(url: URL, signal: AbortSignal, headers: Record<string, string> = {}): Promise<Response> {

@@ -1,13 +1,15 @@
 /**
- * Owns the way from a name on the hub to a model folder: what is cached is opened without a request; what is missing is
+ * Owns the way from a name on the hub to a model folder or the files of a dataset: what is cached is opened without a request; what is missing is
  * resolved to a commit, downloaded, checked, then opened. Refuses to know what a config means.
  */
 import { EtudeError } from '../config/errors.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import type { CacheDisk } from './cacheDisk.ts';
+import { readCard } from './datasetCard.ts';
+import { layoutOf, type DatasetLayout } from './datasetFiles.ts';
 import { downloadMissing, type DownloadOptions } from './download.ts';
 import { HubClient, type HubListing, type HubRepo, type HubTreeFile } from './hubClient.ts';
-import { downloadedElsewhere, noStorage } from './messages.ts';
+import { downloadedElsewhere, noStorage, type RepoKind } from './messages.ts';
 import { ModelCache, type Snapshot, type SnapshotState } from './modelCache.ts';
 import { missingParts, wantedFiles } from './repoFiles.ts';
 import { isCommit, parseRepoName } from './repoName.ts';
@@ -42,6 +44,17 @@ export interface RepoContents extends HubRepo {
   /** Why it is no model folder, in words. */
   missing: string | null;
 }
+
+export interface DatasetContents extends HubRepo {
+  /** What was asked for. */
+  revision: string;
+  layout: DatasetLayout;
+  /** What of it is cached, in bytes by path. */
+  cached: Map<string, number>;
+}
+
+/** A card larger than this has no list of files worth reading. */
+const MOST_CARD = 2_000_000;
 
 export interface OpenOptions {
   signal: AbortSignal;
@@ -92,15 +105,42 @@ export class HubModels {
     const asked = parseRepoName(name, revision);
     const known = await cache.findRevision(asked.repo, asked.revision);
     const complete = known?.complete ? known : await this.#download(known ?? await this.#plan(asked.repo, asked.revision, options.signal), options);
-    await cache.used(complete.repo, complete.commit, Date.now());
+    await cache.used(complete, Date.now());
     return { repo: complete.repo, commit: complete.commit, files: await cache.sources(complete) };
   }
 
-  /** Deletes a cached model, unless another tab is downloading it. */
-  async delete(repo: string, commit: string, signal: AbortSignal): Promise<void> {
+  /** What a dataset repository holds now. Asks the hub. */
+  async lookDataset(name: string, revision: string | undefined, signal: AbortSignal): Promise<DatasetContents> {
+    const asked = parseRepoName(name, revision);
+    const info = await this.client.repo(asked.repo, asked.revision, signal, 'dataset');
+    const tree = await this.client.tree(info.repo, info.commit, signal, 'dataset');
+    const { repo, commit } = info;
+    const readme = tree.find(({ path, bytes }) => path === 'README.md' && bytes < MOST_CARD);
+    const card = readme ? await readCard(await this.client.text({ repo, commit, path: readme.path, kind: 'dataset' }, signal)) : null;
+    const known = this.#options.disk ? await this.cache.find(repo, commit, 'dataset') : null;
+    return { ...info, revision: asked.revision, layout: layoutOf(tree, card), cached: known?.cached ?? new Map<string, number>() };
+  }
+
+  /** Files of a dataset at a commit, downloaded as far as they are not in the cache. */
+  async openDataset(of: { repo: string; commit: string; files: HubTreeFile[] }, options: OpenOptions): Promise<{ path: string; blob: Blob }[]> {
     const { cache } = this;
-    const done = await cache.disk.lock(cache.lockName(repo, commit), { wait: false, signal }, async () => {
-      await cache.delete(repo, commit);
+    const state = await this.#download({ kind: 'dataset', revisions: [], ...of }, options);
+    await cache.used(state, Date.now());
+    return Promise.all(of.files.map(async ({ path }) => ({ path, blob: await cache.blob(state, path) })));
+  }
+
+  /** The same files where the cache holds all of them, without a request; else null. */
+  async cachedDataset(of: { repo: string; commit: string; paths: readonly string[] }): Promise<{ path: string; blob: Blob }[] | null> {
+    const state = this.#options.disk ? await this.cache.find(of.repo, of.commit, 'dataset') : null;
+    if (!state || of.paths.length === 0 || !of.paths.every((path) => state.checked.has(path))) return null;
+    return Promise.all(of.paths.map(async (path) => ({ path, blob: await this.cache.blob(state, path) })));
+  }
+
+  /** Deletes what is cached of a repository, unless another tab is downloading it. */
+  async delete(repo: string, commit: string, signal: AbortSignal, kind?: RepoKind): Promise<void> {
+    const { cache } = this;
+    const done = await cache.disk.lock(cache.lockName(repo, commit, kind), { wait: false, signal }, async () => {
+      await cache.delete(repo, commit, kind);
       return true;
     });
     if (done === null) throw new EtudeError(downloadedElsewhere(repo));
@@ -120,11 +160,13 @@ export class HubModels {
 
   async #download(snapshot: Omit<Snapshot, 'createdAt'>, options: OpenOptions): Promise<SnapshotState> {
     const { cache } = this;
-    const { repo, commit } = snapshot;
-    const name = cache.lockName(repo, commit);
+    const { repo, commit, kind, files } = snapshot;
+    const name = cache.lockName(repo, commit, kind);
+    // Of a dataset only what was asked for, whatever else was begun.
+    const asked = (state: SnapshotState): SnapshotState => (kind === 'dataset' ? cache.restricted(state, files) : state);
     const work = async (): Promise<SnapshotState> => {
       // Another tab may have brought it while this one waited, or a branch moved to a commit that was here already.
-      const now = await cache.begin(snapshot, Date.now());
+      const now = asked(await cache.begin(snapshot, Date.now()));
       const { firstPause, rangeBytes, stall } = this.#options;
       if (!now.complete) {
         await downloadMissing(this.client, cache, now, {
@@ -134,7 +176,7 @@ export class HubModels {
           ...(firstPause !== undefined && { firstPause }), ...(rangeBytes !== undefined && { rangeBytes }), ...(stall !== undefined && { stall }),
         });
       }
-      return (await cache.find(repo, commit))!;
+      return asked((await cache.find(repo, commit, kind))!);
     };
     const first = await cache.disk.lock(name, { wait: false, signal: options.signal }, work);
     if (first) return first;

@@ -1,22 +1,25 @@
 /** Owns what a person is told when the hub refuses, is slow or is not there. Never holds a token or an address with a signature. */
 import { EtudeError, type UserMessage } from '../config/errors.ts';
 
+/** What a repository holds, as a person calls it. */
+export type RepoKind = 'model' | 'dataset';
+
 const gigabytes = (bytes: number): string => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
-export const needsToken = (repo: string): UserMessage => ({
+export const needsToken = (repo: string, kind: RepoKind = 'model'): UserMessage => ({
   code: 'hub.gated',
   what: `${repo} is gated: the hub gives its files only to people who accepted its terms.`,
   expected: 'A token of an account with access.',
   likelyCause: 'No token was given yet.',
-  nextStep: `Accept the terms on the model’s page, make a token with read access under Settings, Access Tokens on the hub, and enter it here.`,
+  nextStep: `Accept the terms on the ${kind}’s page, make a token with read access under Settings, Access Tokens on the hub, and enter it here.`,
 });
 
-export const noAccess = (repo: string): UserMessage => ({
+export const noAccess = (repo: string, kind: RepoKind = 'model'): UserMessage => ({
   code: 'hub.noAccess',
   what: `The account of this token has no access to ${repo}.`,
-  expected: 'An account that accepted the model’s terms, and whose request was granted.',
+  expected: `An account that accepted the ${kind}’s terms, and whose request was granted.`,
   likelyCause: 'The terms were not accepted yet, the request is still looked at, or a fine-grained token may not read gated repositories.',
-  nextStep: 'Open the model’s page with that account, accept the terms, and try again.',
+  nextStep: `Open the ${kind}’s page with that account, accept the terms, and try again.`,
 });
 
 export const badToken = (): UserMessage => ({
@@ -27,12 +30,12 @@ export const badToken = (): UserMessage => ({
   nextStep: 'Copy it again from Settings, Access Tokens, or remove it to read open models.',
 });
 
-export const notFound = (repo: string): UserMessage => ({
+export const notFound = (repo: string, kind: RepoKind = 'model'): UserMessage => ({
   code: 'hub.notFound',
-  what: `The hub has no model ${repo} for you.`,
-  expected: 'A public model, or a private one with a token that may read it.',
+  what: `The hub has no ${kind} ${repo} for you.`,
+  expected: `A public ${kind}, or a private one with a token that may read it.`,
   likelyCause: 'The name is mistyped, or the repository is private.',
-  nextStep: 'Compare the name with the one at the top of the model’s page.',
+  nextStep: `Compare the name with the one at the top of the ${kind}’s page.`,
 });
 
 export const noRevision = (repo: string, revision: string): UserMessage => ({
@@ -70,13 +73,13 @@ export const unexpectedAnswer = (what: string, detail: string): UserMessage => (
   what: `The hub’s answer for ${what} cannot be used: ${detail}.`,
   expected: 'An answer as the hub’s interface describes it.',
   likelyCause: 'A proxy between here and the hub answered in its place, or the address of the hub is set wrong.',
-  nextStep: 'Open the model’s page in a new tab to see what answers there.',
+  nextStep: 'Open its page on the hub in a new tab to see what answers there.',
 });
 
 export const unreachable = (host: string): UserMessage => ({
   code: 'hub.unreachable',
   what: `${host} does not answer.`,
-  expected: 'A connection to the hub; models that are cached need none.',
+  expected: 'A connection to the hub; what is cached needs none.',
   likelyCause: 'This machine is offline, or a firewall or an extension blocks the hub.',
   nextStep: 'Check the connection and try again: what has arrived is kept.',
 });
@@ -93,7 +96,7 @@ export const checksum = (path: string): UserMessage => ({
   what: `${path} arrived with other bytes than the hub lists for it; it was deleted.`,
   expected: 'A file whose SHA-256 is the one in the hub’s listing.',
   likelyCause: 'The file was damaged on its way or on this disk.',
-  nextStep: 'Load the model again: only this file is downloaded once more.',
+  nextStep: 'Load it again: only this file is downloaded once more.',
 });
 
 export const diskFull = (needed: number, room: number | null): UserMessage => ({

@@ -89,6 +89,12 @@ export class OpfsDisk implements CacheDisk {
     return sourceFromBlob(file, name);
   }
 
+  async blob(folder: string, name: string): Promise<Blob> {
+    const file = await this.#file(folder, name);
+    if (!file) throw new EtudeError(noStorage());
+    return file;
+  }
+
   async remove(folder: string, name?: string): Promise<void> {
     const parent = name === undefined ? await this.#root() : await this.#folder(folder);
     await orNull(async () => parent?.removeEntry(name ?? folder, { recursive: true }));

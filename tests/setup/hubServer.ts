@@ -48,7 +48,9 @@ export interface Fault {
 
 export interface HubServerOptions {
   tls?: boolean;
+  /** Of models. */
   repos: Record<string, TestRepo>;
+  datasets?: Record<string, TestRepo>;
   /** Tokens, and the gated repositories each may read. */
   tokens?: Record<string, string[]>;
   renamed?: Record<string, string>;
@@ -200,12 +202,15 @@ export class HubServer {
     const token = authorization?.replace(/^Bearer /, '') ?? null;
     if (token !== null && !(token in (this.options.tokens ?? {}))) return refusal(401, null, 'Invalid credentials in Authorization header');
     const parts = url.pathname.slice(1).split('/').map(decodeURIComponent);
-    if (parts[0] === 'api' && parts[1] === 'resolve-cache') return this.#resolveCache(parts.slice(3));
+    if (parts[0] === 'api' && parts[1] === 'resolve-cache') return this.#resolveCache(parts[2] === 'datasets' ? 'datasets' : 'models', parts.slice(3));
     if (parts[0] === 'api' && parts[1] === 'models' && parts.length === 2) return this.#search(url);
+    // A dataset's files lie below datasets/, a model's at the top.
+    const kind = (parts[0] === 'api' ? parts[1] : parts[0]) === 'datasets' ? 'datasets' : 'models';
+    if (parts[0] === 'datasets') parts.shift();
     const name = parts[0] === 'api' ? parts.slice(2, 4).join('/') : parts.slice(0, 2).join('/');
     const renamed = this.options.renamed?.[name];
     if (renamed) return { status: 307, headers: { Location: path.replace(name, renamed) } };
-    const repo = this.options.repos[name];
+    const repo = this.#repos(kind)[name];
     if (!repo) return token === null ? refusal(401, 'RepoNotFound', 'Invalid username or password.') : refusal(404, 'RepoNotFound', 'Repository not found');
     const [what, asked, ...file] = parts[0] === 'api' ? parts.slice(4) : parts.slice(2);
     const commit = repo.refs[asked ?? ''] ?? asked ?? '';
@@ -213,8 +218,12 @@ export class HubServer {
     if (!files) return refusal(404, 'RevisionNotFound', `Invalid rev id: ${asked}`);
     if (parts[0] === 'api' && what === 'revision') return json({ _id: '1', id: name, modelId: name, sha: commit, gated: repo.gated ?? false, private: false, disabled: false, tags: [], downloads: 0, likes: 0, ...repo.info });
     if (parts[0] === 'api' && what === 'tree') return this.#tree(url, repo, files, commit);
-    if (what === 'resolve') return this.#resolve(name, repo, files, commit, file.join('/'), token);
+    if (what === 'resolve') return this.#resolve(kind, name, repo, files, commit, file.join('/'), token);
     return refusal(404, null, 'Not found');
+  }
+
+  #repos(kind: 'models' | 'datasets'): Record<string, TestRepo> {
+    return kind === 'datasets' ? this.options.datasets ?? {} : this.options.repos;
   }
 
   #search(url: URL): Answer {
@@ -239,13 +248,13 @@ export class HubServer {
     return json([...(from === 0 ? [{ type: 'directory', oid: commit, size: 0, path: 'onnx' }] : []), ...entries.slice(from, from + size)], from + size < entries.length ? { Link: `<${next.href}>; rel="next"` } : {});
   }
 
-  #resolve(name: string, repo: TestRepo, files: Map<string, Uint8Array>, commit: string, path: string, token: string | null): Answer {
-    if (repo.gated && token === null) return refusal(401, 'GatedRepo', `Access to model ${name} is restricted. You must have access to it and be authenticated to access it.`);
-    if (repo.gated && !this.options.tokens?.[token!]?.includes(name)) return refusal(403, 'GatedRepo', `Access to model ${name} is restricted and you are not in the authorized list.`);
+  #resolve(kind: 'models' | 'datasets', name: string, repo: TestRepo, files: Map<string, Uint8Array>, commit: string, path: string, token: string | null): Answer {
+    if (repo.gated && token === null) return refusal(401, 'GatedRepo', `Access to ${kind.slice(0, -1)} ${name} is restricted. You must have access to it and be authenticated to access it.`);
+    if (repo.gated && !this.options.tokens?.[token!]?.includes(name)) return refusal(403, 'GatedRepo', `Access to ${kind.slice(0, -1)} ${name} is restricted and you are not in the authorized list.`);
     const bytes = files.get(path);
     if (!bytes) return refusal(404, 'EntryNotFound', 'Entry not found');
     const common = { 'X-Repo-Commit': commit, 'Accept-Ranges': 'bytes', RateLimit: '"resolvers";r=2999;t=300' };
-    if (!this.#isLarge(repo, bytes)) return { status: 307, headers: { ...common, Location: `/api/resolve-cache/models/${name}/${commit}/${encodeURIComponent(path)}?etag=%22${blobOid(bytes)}%22` } };
+    if (!this.#isLarge(repo, bytes)) return { status: 307, headers: { ...common, Location: `/api/resolve-cache/${kind}/${name}/${commit}/${encodeURIComponent(path)}?etag=%22${blobOid(bytes)}%22` } };
     const signature = randomBytes(16).toString('hex');
     this.#signed.set(signature, bytes);
     const scheme = this.options.tls ? 'https' : 'http';
@@ -254,8 +263,8 @@ export class HubServer {
   }
 
   /** owner/name/commit/path, on the hub's own host. */
-  #resolveCache(parts: string[]): Answer {
-    const bytes = this.options.repos[`${parts[0]}/${parts[1]}`]?.commits[parts[2]!]?.get(parts.slice(3).join('/'));
+  #resolveCache(kind: 'models' | 'datasets', parts: string[]): Answer {
+    const bytes = this.#repos(kind)[`${parts[0]}/${parts[1]}`]?.commits[parts[2]!]?.get(parts.slice(3).join('/'));
     if (!bytes) return refusal(404, 'EntryNotFound', 'Entry not found');
     return { status: 200, headers: { 'Content-Type': 'application/json', ETag: `"${blobOid(bytes)}"` }, body: bytes };
   }
