@@ -6,6 +6,8 @@
  *   tiled         workgroup memory and barriers, 64 x 64 a workgroup: wins on GPUs
  *   tiled32x32    the same with small tiles, for products too small to fill a GPU with larger ones
  *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread, operands fetched ahead: fewer reads of workgroup memory a sum
+ *   tiledThin     half the rows a tile, twice the slices of the sum: for skinny products, which have few tiles
+ *   split         A^T B with its sum dealt to several workgroups, added up by a dispatch of its own
  *   row           for at most 4 rows: bound by reading the weight once
  */
 import type { Engine } from './device.ts';
@@ -16,19 +18,20 @@ export const SKINNY = 32;
 /** At most this many rows is a row product: generation. */
 export const FEW_ROWS = 4;
 
-export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled128x64' | 'tiled128x128';
-export type MatmulVariant = 'direct' | 'subgroup' | 'row' | TiledVariant;
+export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled128x64' | 'tiled128x128' | 'tiledThin';
+export type MatmulVariant = 'direct' | 'subgroup' | 'row' | 'split' | TiledVariant;
 
+const SKINNY_VARIANTS = ['direct', 'subgroup', 'tiled', 'tiledThin'] as const;
 const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled128x64', 'tiled128x128'] as const;
 
 /** Shape class -> variants. NT: x W^T, skinny = few columns of y. NN: dy W, skinny = few columns of dx. TN: A^T B. */
 export const VARIANTS = {
   'matmulNT.wide': WIDE,
-  'matmulNT.skinny': ['direct', 'subgroup', 'tiled'],
+  'matmulNT.skinny': SKINNY_VARIANTS,
   'matmulNT.row': ['direct', 'subgroup', 'row'],
   'matmulNN.wide': WIDE,
-  'matmulNN.skinny': ['direct', 'subgroup', 'tiled'],
-  'matmulTN.skinny': ['direct', 'subgroup', 'tiled'],
+  'matmulNN.skinny': SKINNY_VARIANTS,
+  'matmulTN.skinny': [...SKINNY_VARIANTS, 'split'],
 } as const satisfies Record<string, readonly MatmulVariant[]>;
 
 export type ShapeClass = keyof typeof VARIANTS;

@@ -4,6 +4,7 @@
  */
 import type { RecomputePolicy, TargetModule } from '../config/recipe.ts';
 import type { Arena } from '../engine/arena.ts';
+import { SPLITS } from '../engine/kernels/matmul.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import type { ModelConfig } from './config.ts';
 
@@ -122,6 +123,8 @@ export interface BackwardScratch {
   /** Log-sum-exp and row sums of dOut * out, interleaved [M, H, 2]. */
   lseDelta: Tensor;
   dxa: Tensor;
+  /** What workgroups add up of a LoRA gradient before it is summed. */
+  parts: Tensor;
   /** [M, widest input], needed when dropout > 0. */
   dDropped: Tensor | null;
 }
@@ -147,6 +150,7 @@ export function takeScratch(config: ModelConfig, arena: Taker, M: number, r: num
       dkRaw: config.qkNorm ? arena.take('dk raw', M * KV) : dk,
       lseDelta: arena.take('lse and delta', M * config.numAttentionHeads * 2),
       dxa: arena.take('d xa', M * r),
+      parts: arena.take('parts of gradients', SPLITS * r * widest),
       dDropped: withDropout ? arena.take('d dropped', M * widest) : null,
     },
   };

@@ -268,10 +268,10 @@ function loraGradients(ctx: DecoderContext, lora: LoraUse, l: number, module: Ta
   const label = `${modulePath(l, module)} lora`;
   const [input, drop] = droppedInput(e, lora, entry, x, label);
   return [
-    ...matmulTN(e, { label: `${label} dB`, rows: TOKENS, p: dy, pCols: entry.outFeatures, q: a.xa[module]!, qCols: r, out: entry.dB, alpha }),
+    ...matmulTN(e, { label: `${label} dB`, rows: TOKENS, p: dy, pCols: entry.outFeatures, q: a.xa[module]!, qCols: r, out: entry.dB, alpha, parts: s.parts }),
     ...matmulNN(e, { label: `${label} dxa`, rows: TOKENS, dy, w: entry.b, dx: s.dxa, alpha }),
     ...drop,
-    ...matmulTN(e, { label: `${label} dA`, rows: TOKENS, p: s.dxa, pCols: r, q: input, qCols: entry.inFeatures, out: entry.dA }),
+    ...matmulTN(e, { label: `${label} dA`, rows: TOKENS, p: s.dxa, pCols: r, q: input, qCols: entry.inFeatures, out: entry.dA, parts: s.parts }),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/device.ts';
 import { TOKENS, type Rows } from '../../src/engine/kernel.ts';
-import { matmulNN, matmulNT, matmulTN } from '../../src/engine/kernels/matmul.ts';
+import { matmulNN, matmulNT, matmulTN, SPLITS } from '../../src/engine/kernels/matmul.ts';
 import type { StorageType } from '../../src/engine/tensor.ts';
 import { availableVariants, SHAPE_CLASSES, VARIANTS, type MatmulVariant } from '../../src/engine/variants.ts';
 import { testDeviceKind } from '../setup/gpu.ts';
@@ -189,6 +189,27 @@ describe('matrix products', () => {
       const back = twin.matmulNN(dxa, a, M, r, K, { add: before });
       expect(await kit.read(dx), `NN ${M} x ${N} x ${K}, rank ${r}`).toBeAllclose(twin.matmulNN(dy, w, M, N, K, { add: back }), 'f32');
     }
+  });
+
+  it.each(['split', 'tiledThin'] as const)('matmulTN, %s, gives its twin\'s numbers, with fewer rows than parts too', async (variant) => {
+    useVariant(kit, variant);
+    for (const [P, Q, M] of [[16, 36, 70], [12, 20, 5], [7, 18, 33]] as const) {
+      const [p, q, before] = [normal(M * P, 1), normal(M * Q, 2), normal(P * Q, 3)];
+      for (const accumulate of [true, false]) {
+        const out = kit.tensor('out', before);
+        const parts = kit.empty('parts', SPLITS * P * Q + 64, 9);
+        const ops = matmulTN(kit.engine, { label: 'tn', rows: TOKENS, p: kit.tensor('p', p), pCols: P, q: kit.tensor('q', q), qCols: Q, out, alpha: 2, accumulate, parts });
+        expect(ops).toHaveLength(variant === 'split' ? 2 : 1);
+        await kit.run(ops, { tokens: M });
+        expect(await kit.read(out), `${P} x ${Q} over ${M}`).toBeAllclose(twin.matmulTN(p, q, M, P, Q, { alpha: 2, add: accumulate ? before : undefined }), 'f32');
+      }
+    }
+  });
+
+  it('skinny products by thin tiles are their twin\'s', async () => {
+    useVariant(kit, 'tiledThin');
+    await checkBoth(kit.engine, [37, 16, 67], 'f32');
+    await checkBoth(kit.engine, [29, 68, 12], 'f32');
   });
 
   it('tiled kernels take a low-rank branch along in one dispatch, the others need one more', () => {

@@ -2,6 +2,8 @@
  * The three matrix products of LoRA training: X W^T, dY W and A^T B. Owns their launch and the choice of kernel by shape class;
  * refuses to know which layer they serve. Weights keep their storage type; a weight in several parts gives one op a part.
  */
+import columnsBy4 from '../../../shaders/lib/columns_by4.wgsl?raw';
+import columnsOdd from '../../../shaders/lib/columns_odd.wgsl?raw';
 import leftBy4 from '../../../shaders/lib/left_by4.wgsl?raw';
 import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
 import lowRank from '../../../shaders/lib/low_rank.wgsl?raw';
@@ -25,6 +27,7 @@ import ntTiled from '../../../shaders/matmul_nt_tiled.wgsl?raw';
 import tnDirect from '../../../shaders/matmul_tn.wgsl?raw';
 import tnSubgroup from '../../../shaders/matmul_tn_subgroup.wgsl?raw';
 import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
+import sumParts from '../../../shaders/sum_parts.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type KernelSpec, type Op, type Rows } from '../kernel.ts';
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
@@ -59,7 +62,7 @@ interface TileShape {
   AHEAD: boolean;
 }
 /** All within 16 KB of workgroup memory and 256 threads, which every device has. */
-const TILES: Record<TiledVariant, TileShape> = {
+const TILES: Record<Exclude<TiledVariant, 'tiledThin'>, TileShape> = {
   'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false, AHEAD: false },
   'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false, AHEAD: false },
   'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
@@ -70,14 +73,18 @@ const TILES: Record<TiledVariant, TileShape> = {
  * DEPTH, the steps of the sum held in workgroup memory, is small on software: SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and
  * tiles only run there to be tested.
  */
-const wideTile = (e: Engine, variant: TiledVariant): TileShape => ({ ...TILES[variant], ...(e.info.software ? { DEPTH: 4 } : {}) });
-const skinnyTile = (e: Engine): TileShape => ({ TX: 4, TY: 2, WIDE: false, AHEAD: false, ...(e.info.software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) });
+const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileShape => {
+  const { software } = e.info;
+  if (variant === 'tiledThin') return { TX: 4, TY: 1, WIDE: false, AHEAD: true, ...(software ? { SLICES: 4, DEPTH: 8 } : { SLICES: 16, DEPTH: 64 }) };
+  if (skinny) return { TX: 4, TY: 2, WIDE: false, AHEAD: !software, ...(software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) };
+  return { ...TILES[variant], ...(software ? { DEPTH: 4 } : {}) };
+};
 const tiledLaunch = (body: string, shape: TileShape, branch?: { branch: number }): Launch => ({
   body: [sums, tile, ...(branch ? [branch.branch > 0 ? lowRank : lowRankNone] : []), body].join('\n'),
   constants: { ...shape, ...(branch ? { BRANCH: branch.branch } : {}) },
   grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), 1],
 });
-const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant in TILES;
+const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
 
 const rowLaunch: Launch = { body: ntRow, grid: (_, columns) => linearGrid(columns, 8) };
 
@@ -149,7 +156,7 @@ export interface MatmulNT {
 
 function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number): Launch {
   const skinny = shape === 'matmulNT.skinny';
-  if (isTiled(variant)) return tiledLaunch(ntTiled, skinny ? skinnyTile(e) : wideTile(e, variant), { branch });
+  if (isTiled(variant)) return tiledLaunch(ntTiled, tileOf(e, variant, skinny), { branch });
   const LANES = lanesOf(e);
   if (variant === 'row') return rowLaunch;
   if (variant === 'direct') return directLaunch(ntDirect);
@@ -219,7 +226,7 @@ export interface MatmulNN {
 }
 
 function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: number): Launch {
-  if (isTiled(variant)) return tiledLaunch(nnTiled, shape === 'matmulNN.skinny' ? skinnyTile(e) : wideTile(e, variant), { branch });
+  if (isTiled(variant)) return tiledLaunch(nnTiled, tileOf(e, variant, shape === 'matmulNN.skinny'), { branch });
   const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
   return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
@@ -280,12 +287,21 @@ export interface MatmulTN {
   alpha?: number;
   /** Default true. */
   accumulate?: boolean;
+  /** Scratch of at least SPLITS * P * Q elements: without it the sum is not split. */
+  parts?: Tensor;
 }
 
+/** Workgroups that a split sum over M is dealt to. */
+export const SPLITS = 8;
+
 function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
-  if (isTiled(variant)) return tiledLaunch(tnTiled, skinnyTile(e));
-  const LANES = lanesOf(e);
+  const splits = variant === 'split' ? SPLITS : 1;
+  if (variant === 'split' || isTiled(variant)) {
+    const { body, constants, grid } = tiledLaunch(tnTiled, tileOf(e, variant === 'split' ? 'tiled' : variant, true));
+    return { body, constants: { ...constants, SPLITS: splits }, grid: (rows, columns) => [grid(rows, columns)[0], grid(rows, columns)[1], splits] };
+  }
   if (variant === 'direct') return directLaunch(tnDirect);
+  const LANES = lanesOf(e);
   const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
   const { TALL, height } = sharedBy(narrow);
   return { body: `${sums}\n${tnSubgroup}`, constants: { LANES, TALL, OWN_P: P > Q }, grid: () => [over(wide, 4 * LANES), over(narrow, height), 1] };
@@ -293,22 +309,38 @@ function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Laun
 
 /** out[P, Q] (+)= alpha * sum_m p[m, P] q[m, Q]; with no rows nothing is written. */
 export function matmulTN(e: Engine, o: MatmulTN): Op[] {
-  const { rows, pCols: P, qCols: Q } = o;
+  const { rows, pCols: P, qCols: Q, parts } = o;
   const shape: ShapeClass = 'matmulTN.skinny';
   const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q, 0]), P, Q, 'f32');
-  const variant = chosenVariant(e, shape, key);
+  const asked = chosenVariant(e, shape, key);
+  const variant = asked === 'split' && !parts ? 'tiled' : asked;
+  const split = variant === 'split' && parts ? { ...parts, byteLength: SPLITS * P * Q * 4 } : null;
   const launch = launchTN(e, variant, P, Q);
-  return [{
+  const accumulate = o.accumulate ?? true;
+  const by4 = (isTiled(variant) || split !== null) && P % 4 === 0 && Q % 4 === 0;
+  const product: Op = {
     label: o.label,
     ...compileKernel(e, spec('matmul_tn', variant, launch, {
-      library: [productTN],
-      constants: { ACCUMULATE: o.accumulate ?? true },
+      library: [productTN, by4 ? columnsBy4 : columnsOdd],
+      constants: { ACCUMULATE: accumulate && !split },
       access: ['read', 'read', 'write'],
     })),
     params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1)],
-    tensors: [o.p, o.q, o.out],
+    tensors: [o.p, o.q, split ?? o.out],
     grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(P, Q)),
     flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
-    choice: choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o)),
+    choice: {
+      ...choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o)),
+      candidates: availableVariants(e, shape).filter((v) => v !== 'split' || parts),
+    },
+  };
+  if (!split) return [product];
+  return [product, {
+    label: `${o.label} parts`,
+    ...compileKernel(e, { name: 'sum_parts', body: sumParts, constants: { ACCUMULATE: accumulate }, access: ['read', 'write'] }),
+    params: [P * Q, SPLITS],
+    tensors: [split, o.out],
+    grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(P * Q, 64)),
+    flops: () => SPLITS * P * Q,
   }];
 }
