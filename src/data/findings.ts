@@ -93,6 +93,8 @@ const CHECKS: Record<FindingKind, Describe> = {
       detail: `They fall into ${number(near.clusters)} group${near.clusters === 1 ? '' : 's'} that share three quarters of their words and every number. The same example told twice weighs double.${near.partial ? ' There were too many candidates to compare all.' : ''}`,
     };
   },
+  'shared-prompt': counted((count) => `${rowsOf(count)} ${count === 1 ? 'asks' : 'ask'} what an earlier row asks`, (_, { content: { near } }) =>
+    `With other answers. Divided between training and validation they would be asked in both, so each question stays on one side.${near?.partial ? ' Of questions that are nearly the same, not all were compared: some may be in both.' : ''}`),
   'short-answer': counted((count) => `${rowsOf(count)} with a very short answer`, (_, { content: { lengths } }) =>
     `Half of the answers here have ${number(lengths.median)} characters or more. Look whether these broke off.`),
   'long-answer': counted((count) => `${rowsOf(count)} with a very long answer`, (_, { content: { lengths } }) =>

@@ -6,6 +6,7 @@ import { encodeStoredRow, messagesOf } from './encodedRows.ts';
 import { adviseOn } from './advice.ts';
 import { ContentChecks } from './contentChecks.ts';
 import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
+import { sharedPrompts } from './detectors/sharedPrompts.ts';
 import { describeFindings, type Tally } from './findings.ts';
 import { hashText } from './random.ts';
 import { promptHash } from './split.ts';
@@ -129,6 +130,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
     return converted.ok ? converted.messages : null;
   }));
   const content = await checks.end(tally, copies, messagesAt, signal);
+  for (const row of sharedPrompts(index.promptHashes, new Set([...copies, ...(content.near?.rows ?? [])]))) tally.note(row, 'shared-prompt');
   joinNear(content.near, index.promptHashes);
   const longest = fullLengths.reduce((max, length) => Math.max(max, length), 0);
   const leftOutRows = options.leftOut?.size ?? 0;

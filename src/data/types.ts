@@ -175,7 +175,7 @@ export interface InspectedRow {
 export type FindingKind =
   | 'token-beyond-model' | 'no-target' | 'cut' | 'duplicate' | 'empty-answer' | 'no-end-of-turn' | 'injected-text' | 'unproven-mask'
   | 'near-duplicate' | 'short-answer' | 'long-answer' | 'echo' | 'refusal' | 'mojibake' | 'language-mix' | 'pii' | 'prompt-not-prefix'
-  | 'broken-alternation' | 'edge-space' | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos';
+  | 'broken-alternation' | 'edge-space' | 'skipped-line' | 'missing-field' | 'unknown-role' | 'untrained-control-tokens' | 'unfilled-placeholder' | 'split-special' | 'double-bos' | 'shared-prompt';
 
 export interface Finding {
   kind: FindingKind;

@@ -41,7 +41,7 @@ describe('The report', () => {
     });
     const tokens = rows.reduce((sum, row) => sum + row.inputIds.length, 0);
     const labels = rows.reduce((sum, row) => sum + row.labels.filter((label) => label !== -100).length, 0);
-    expect(made).toMatchObject({ rows: 20, usableRows: 20, droppedRows: 0, cutRows: 0, tokens, labelledTokens: labels, findings: [], checksPassed: 26 });
+    expect(made).toMatchObject({ rows: 20, usableRows: 20, droppedRows: 0, cutRows: 0, tokens, labelledTokens: labels, findings: [], checksPassed: 27 });
     expect(made.longest).toBe(Math.max(...rows.map((row) => row.fullLength)));
     expect(made.histogram.counts.reduce((a, b) => a + b)).toBe(20);
     expect([...index.usable]).toEqual([...GOOD.keys()]);
@@ -98,7 +98,7 @@ describe('The report', () => {
     expect(finding(made, 'empty-answer')).toMatchObject({ rows: [20] });
     expect(finding(made, 'unfilled-placeholder')).toMatchObject({ rows: [21], detail: expect.stringContaining('"{{name}}", "{{ author }}"') });
     expect(finding(made, 'skipped-line')).toMatchObject({ count: 3, title: '3 lines could not be read' });
-    expect(made.checksPassed).toBe(23);
+    expect(made.checksPassed).toBe(24);
   });
 
   it('refuses rows with unknown roles by name', async () => {
