@@ -5,6 +5,7 @@ struct Params {
   stride: u32, col: u32,         // columns of dy, and where this part's begin
   dy_row: u32, dx_row: u32,      // row offsets into dy and dx
   alpha: f32,
+  part_size: u32,                // elements of dx, where its sum is split
   rank: u32, scale: f32,         // of the low-rank branch, where there is one (low_rank.wgsl)
 }
 @group(0) @binding(1) var<uniform> params: Params;
@@ -16,9 +17,11 @@ fn store(at: u32, sum: f32) {
   if (ACCUMULATE) { dx[at] += params.alpha * sum; } else { dx[at] = params.alpha * sum; }
 }
 
+var<private> out_start: u32; // where the matrix begins that is written
+
 // Four elements of dx from column k on, as many as there are.
 fn store4(m: u32, k: u32, sums: vec4<f32>) {
-  let at = (m + params.dx_row) * params.k + k;
+  let at = out_start + (m + params.dx_row) * params.k + k;
   if (k < params.k) { store(at, sums.x); }
   if (k + 1u < params.k) { store(at + 1u, sums.y); }
   if (k + 2u < params.k) { store(at + 2u, sums.z); }

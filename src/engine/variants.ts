@@ -7,7 +7,7 @@
  *   tiled32x32    the same with small tiles, for products too small to fill a GPU with larger ones
  *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread, operands fetched ahead: fewer reads of workgroup memory a sum
  *   tiledThin     half the rows a tile, twice the slices of the sum: for skinny products, which have few tiles
- *   split         A^T B with its sum dealt to several workgroups, added up by a dispatch of its own
+ *   split         a long sum dealt to several workgroups, added up by a dispatch of its own: where the output is too small to fill a GPU
  *   row           for at most 4 rows: bound by reading the weight once
  */
 import type { Engine } from './device.ts';
@@ -29,7 +29,7 @@ export const VARIANTS = {
   'matmulNT.wide': WIDE,
   'matmulNT.skinny': SKINNY_VARIANTS,
   'matmulNT.row': ['direct', 'subgroup', 'row'],
-  'matmulNN.wide': WIDE,
+  'matmulNN.wide': [...WIDE, 'split'],
   'matmulNN.skinny': SKINNY_VARIANTS,
   'matmulTN.skinny': [...SKINNY_VARIANTS, 'split'],
 } as const satisfies Record<string, readonly MatmulVariant[]>;

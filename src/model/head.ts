@@ -3,7 +3,7 @@
  * [tokens, vocabulary] is never stored.
  */
 import { crossEntropy, lossSum } from '../engine/kernels/crossEntropy.ts';
-import { matmulNN, matmulNT } from '../engine/kernels/matmul.ts';
+import { matmulNN, matmulNT, SPLITS } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { gatherRows, scatterRows } from '../engine/kernels/rows.ts';
 import { softcap } from '../engine/kernels/softcap.ts';
@@ -21,6 +21,8 @@ export interface HeadBuffers {
   dNormed: Tensor | null;
   /** One chunk [chunkRows, V]; becomes its own gradient. */
   logits: Tensor;
+  /** What workgroups add up of a chunk's dNormed before it is summed. */
+  parts: Tensor | null;
   loss: Tensor;
   /** 0 loss sum of the window, 1 gradient norm, 2 steps whose gradient was not finite (then nothing is updated any more). */
   stats: Tensor;
@@ -39,6 +41,7 @@ export function takeHead(engine: Pick<Engine, 'maxBinding'>, config: ModelConfig
     normed: arena.take('picked normed', maxTargets * C),
     dNormed: train ? arena.take('d picked normed', maxTargets * C) : null,
     logits: arena.take('logits', chunkRows * V),
+    parts: train ? arena.take('parts of d picked normed', SPLITS * chunkRows * C) : null,
     loss: arena.take('loss', maxTargets),
     stats,
     chunkRows,
@@ -83,7 +86,7 @@ export function lossOps(ctx: DecoderContext, h: HeadBuffers, last: Tensor, dLast
       ...logitsOps(ctx, h, start),
       ...crossEntropy(e, { label: 'cross-entropy', rows, vocab, logits: h.logits, labels: inputs.targetLabels, loss: h.loss, train, softcap: config.finalSoftcap }),
     );
-    if (train) ops.push(...matmulNN(e, { label: 'head dX', rows, dy: h.logits, w: weights.head, dx: h.dNormed!, dxRowStart: start }));
+    if (train) ops.push(...matmulNN(e, { label: 'head dX', rows, dy: h.logits, w: weights.head, dx: h.dNormed!, dxRowStart: start, parts: h.parts ?? undefined }));
   }
   ops.push(...lossSum(e, { label: 'loss', loss: h.loss, stats: h.stats }));
   if (train) {

@@ -206,6 +206,25 @@ describe('matrix products', () => {
     }
   });
 
+  it.each([['f32', Infinity], ['bf16', 2048]] as const)('matmulNN, split, gives its twin\'s numbers into rows given by an offset, stored as %s', async (dtype, maxBinding) => {
+    useVariant(kit, 'split');
+    const [M, N, K] = [11, 150, 36];
+    const w = storable(normal(N * K, 2), dtype);
+    const dy = normal(M * N, 1);
+    for (const accumulate of [false, true]) {
+      const before = normal((M + 5) * K, 4);
+      const dx = kit.tensor('dx', before);
+      const parts = kit.empty('parts', SPLITS * (M + 2) * K, 9);
+      const weight = kit.weight('w', dtype, N, K, w, maxBinding);
+      const ops = matmulNN(kit.engine, { label: 'nn', rows: { kind: 'targets', start: 0, count: M + 2 }, dy: kit.tensor('dy', [...dy, ...normal(2 * N, 5)]), w: weight, dx, dxRowStart: 3, accumulate, parts });
+      expect(ops).toHaveLength(2 * weight.parts.length);
+      await kit.run(ops, { targets: M });
+      const expected = [...before];
+      twin.matmulNN(dy, w, M, N, K, { add: accumulate ? before.subarray(3 * K) : undefined }).forEach((v, i) => (expected[3 * K + i] = v));
+      expect(await kit.read(dx)).toBeAllclose(expected, 'f32');
+    }
+  });
+
   it('skinny products by thin tiles are their twin\'s', async () => {
     useVariant(kit, 'tiledThin');
     await checkBoth(kit.engine, [37, 16, 67], 'f32');

@@ -111,8 +111,30 @@ function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart:
 }
 
 /** What tuning may choose for a product, and how to make it again with another choice. */
-const choiceOf = (e: Engine, shape: ShapeClass, key: string, usual: MatmulVariant, inputs: Tensor[], output: Tensor, remake: Choice['remake']): Choice =>
-  ({ key, candidates: availableVariants(e, shape), usual, inputs, output, remake });
+const choiceOf = (e: Engine, shape: ShapeClass, key: string, usual: MatmulVariant, inputs: Tensor[], output: Tensor, remake: Choice['remake'], parts?: Tensor): Choice =>
+  ({ key, candidates: availableVariants(e, shape).filter((v) => v !== 'split' || parts), usual, inputs, output, remake });
+
+/** Workgroups that a split sum is dealt to. */
+export const SPLITS = 8;
+
+/** The scratch of a split sum of `size` elements, or null where there is none or it is not asked for. */
+const partsFor = (variant: MatmulVariant, parts: Tensor | undefined, size: number): Tensor | null =>
+  variant === 'split' && parts ? { ...parts, byteLength: SPLITS * size * 4 } : null;
+
+/** 'split' needs scratch. */
+const splitOr = (variant: MatmulVariant, parts: Tensor | undefined): MatmulVariant => (variant === 'split' && !parts ? 'tiled' : variant);
+
+/** out[start + r, c] (+)= the sum of its parts. */
+function sumOfParts(e: Engine, label: string, rows: Rows, cols: number, size: number, parts: Tensor, out: Tensor, start: number, accumulate: boolean, when: Op['grid']): Op {
+  return {
+    label: `${label} parts`,
+    ...compileKernel(e, { name: 'sum_parts', body: sumParts, constants: { ACCUMULATE: accumulate }, access: ['read', 'write'] }),
+    params: [...rowParams(rows), cols, size, SPLITS, start],
+    tensors: [parts, out],
+    grid: when,
+    flops: (dims) => SPLITS * rowCount(rows, dims) * cols,
+  };
+}
 
 const partLabel = (label: string, w: Weight, i: number): string => (w.parts.length > 1 ? `${label} part ${i}` : label);
 
@@ -221,12 +243,18 @@ export interface MatmulNN {
   accumulate?: boolean;
   /** Not together with row starts. */
   branch?: LowRank;
+  /** Scratch of at least SPLITS * M * K elements: without it the sum is not split. */
+  parts?: Tensor;
   dyRowStart?: number;
   dxRowStart?: number;
 }
 
 function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: number): Launch {
-  if (isTiled(variant)) return tiledLaunch(nnTiled, tileOf(e, variant, shape === 'matmulNN.skinny'), { branch });
+  if (variant === 'split' || isTiled(variant)) {
+    const splits = variant === 'split' ? SPLITS : 1;
+    const { body, constants, grid } = tiledLaunch(nnTiled, tileOf(e, variant === 'split' ? 'tiled' : variant, shape === 'matmulNN.skinny'), { branch });
+    return { body, constants: { ...constants, SPLITS: splits }, grid: (rows, columns) => [grid(rows, columns)[0], grid(rows, columns)[1], splits] };
+  }
   const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
   return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
@@ -237,37 +265,43 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
   const { w, rows } = o;
   const K = w.cols;
   const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
-  const key = keyOf(shape, mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K, o.dxRowStart]), w.rows, K, w.dtype);
-  const variant = chosenVariant(e, shape, key);
+  const most = mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K, o.dxRowStart]);
+  const key = keyOf(shape, most, w.rows, K, w.dtype);
+  const variant = splitOr(chosenVariant(e, shape, key), o.parts);
+  const split = partsFor(variant, o.parts, most * K);
   const { branch } = o;
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const leftIsBy4 = w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
   const alpha = o.alpha ?? 1;
   const r = branch?.right.rows ?? 0;
-  const ops = w.parts.map((part, i): Op => {
+  const ops = w.parts.flatMap((part, i): Op[] => {
+    const accumulate = i > 0 || (o.accumulate ?? false);
     // With the first part alone: the others add to what it wrote.
     const along = i === 0 ? takenAlong(variant, branch) : null;
     const launch = launchNN(e, shape, variant, along ? 5 : 0);
     const kernel = compileKernel(e, {
       ...spec('matmul_nn', variant, launch, {
         library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, productNN],
-        constants: { ...loader.constants, ACCUMULATE: i > 0 || (o.accumulate ?? false) },
+        constants: { ...loader.constants, ACCUMULATE: accumulate && !split },
         access: ['read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
       }),
       weight: loader.weight,
     });
-    return {
-      label: partLabel(o.label, w, i),
+    const label = partLabel(o.label, w, i);
+    const product: Op = {
+      label,
       pipeline: kernel.pipeline,
       layout: kernel.layout,
       params: [
-        ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, o.dxRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha),
+        ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, split ? 0 : o.dxRowStart ?? 0, f32(alpha), most * K, r, f32((branch?.scale ?? 1) / alpha),
       ],
-      tensors: [o.dy, part.tensor, o.dx, ...(along ? [branch!.left, along] : [])],
+      tensors: [o.dy, part.tensor, split ?? o.dx, ...(along ? [branch!.left, along] : [])],
       grid: (dims) => launch.grid(rowCount(rows, dims), K),
       flops: (dims) => 2 * rowCount(rows, dims) * (part.rows + (along ? r : 0)) * K,
-      ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o)) } : {}),
+      ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o), o.parts) } : {}),
     };
+    if (!split) return [product];
+    return [product, sumOfParts(e, label, rows, K, most * K, split, o.dx, o.dxRowStart ?? 0, accumulate, (dims) => linearGrid(rowCount(rows, dims) * K, 64))];
   });
   if (!branch || takenAlong(variant, branch)) return ops;
   return [...ops, ...matmulNN(e, { label: `${o.label} lora`, rows, dy: branch.left, w: branch.right, dx: o.dx, alpha: branch.scale, accumulate: true })];
@@ -291,9 +325,6 @@ export interface MatmulTN {
   parts?: Tensor;
 }
 
-/** Workgroups that a split sum over M is dealt to. */
-export const SPLITS = 8;
-
 function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
   const splits = variant === 'split' ? SPLITS : 1;
   if (variant === 'split' || isTiled(variant)) {
@@ -312,9 +343,8 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const { rows, pCols: P, qCols: Q, parts } = o;
   const shape: ShapeClass = 'matmulTN.skinny';
   const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q, 0]), P, Q, 'f32');
-  const asked = chosenVariant(e, shape, key);
-  const variant = asked === 'split' && !parts ? 'tiled' : asked;
-  const split = variant === 'split' && parts ? { ...parts, byteLength: SPLITS * P * Q * 4 } : null;
+  const variant = splitOr(chosenVariant(e, shape, key), parts);
+  const split = partsFor(variant, parts, P * Q);
   const launch = launchTN(e, variant, P, Q);
   const accumulate = o.accumulate ?? true;
   const by4 = (isTiled(variant) || split !== null) && P % 4 === 0 && Q % 4 === 0;
@@ -329,18 +359,9 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
     tensors: [o.p, o.q, split ?? o.out],
     grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(P, Q)),
     flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
-    choice: {
-      ...choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o)),
-      candidates: availableVariants(e, shape).filter((v) => v !== 'split' || parts),
-    },
+    choice: choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o), parts),
   };
   if (!split) return [product];
-  return [product, {
-    label: `${o.label} parts`,
-    ...compileKernel(e, { name: 'sum_parts', body: sumParts, constants: { ACCUMULATE: accumulate }, access: ['read', 'write'] }),
-    params: [P * Q, SPLITS],
-    tensors: [split, o.out],
-    grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(P * Q, 64)),
-    flops: () => SPLITS * P * Q,
-  }];
+  const whole: Rows = { kind: 'fixed', count: P };
+  return [product, sumOfParts(e, o.label, whole, Q, P * Q, split, o.out, 0, accumulate, (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(P * Q, 64)))];
 }
