@@ -18,7 +18,8 @@ interface Host {
 const TASKS = ['question-answering', 'question-answering', 'generation', 'code'] as const;
 const CHUNK = 50_000;
 
-interface View { datasetId: string; rows: number[]; searching: boolean }
+/** Rows as they are in the file, without a list of them: a million cost nothing. */
+interface View { datasetId: string; rows: number[] | null; searching: boolean }
 
 export class FakeRows {
   readonly #host: Host;
@@ -56,6 +57,11 @@ export class FakeRows {
     return Array.from({ length: edits?.next ?? rows }, (_, i) => i).filter((i) => !gone?.has(i));
   }
 
+  #rowsOf(viewId: string): number[] {
+    const { rows, datasetId } = this.#views.get(viewId)!;
+    return rows ?? this.#left(datasetId);
+  }
+
   #matches({ where }: RowView, row: ViewRow): boolean {
     const inside = (range: readonly [number, number] | undefined, value: number) => !range || (value >= range[0] && value <= range[1]);
     return (!where.task || where.task.includes(row.task)) && inside(where.quality, row.quality) && inside(where.prompt, row.promptChars) && inside(where.answer, row.answerChars)
@@ -75,10 +81,11 @@ export class FakeRows {
       await this.#host.wait(5);
       if (!view.searching) return;
       const chunk = candidates.slice(from, from + CHUNK);
-      view.rows.push(...chunk.filter((i) => this.turns(view.datasetId, i).some((t) => t.content.toLowerCase().includes(text))));
+      const found = view.rows!;
+      found.push(...chunk.filter((i) => this.turns(view.datasetId, i).some((t) => t.content.toLowerCase().includes(text))));
       const done = from + CHUNK >= candidates.length;
       if (done) view.searching = false;
-      this.#host.emit({ type: 'data.view', viewId, count: view.rows.length, searched: Math.min(from + CHUNK, candidates.length), total: candidates.length, done });
+      this.#host.emit({ type: 'data.view', viewId, count: found.length, searched: Math.min(from + CHUNK, candidates.length), total: candidates.length, done });
     }
   }
 
@@ -103,6 +110,11 @@ export class FakeRows {
   readonly handlers: Handlers = {
     'data.view': ({ datasetId, view }) => {
       const viewId = `view-${++this.#ids}`;
+      const { rows: total, edits } = this.#host.dataset(datasetId);
+      if (!edits && view.search.trim() === '' && Object.keys(view.where).length === 0 && view.sort.by === 'row' && !view.sort.descending) {
+        this.#views.set(viewId, { datasetId, rows: null, searching: false });
+        return { viewId, count: total, total, searching: false };
+      }
       const all = this.#left(datasetId);
       const named = view.where.finding ? this.#host.finding(view.where.finding) : null;
       // oxlint-disable-next-line no-throw-literal -- carried to the page as the error of the request
@@ -113,12 +125,14 @@ export class FakeRows {
       const made: View = { datasetId, rows: text ? [] : rows, searching: text !== '' };
       this.#views.set(viewId, made);
       if (text) void this.#search(viewId, made, text, rows);
-      return { viewId, count: made.rows.length, total: all.length, searching: made.searching };
+      return { viewId, count: text ? 0 : rows.length, total: all.length, searching: made.searching };
     },
     'data.viewRows': ({ viewId, offset, limit }) => {
       const { datasetId, rows } = this.#views.get(viewId)!;
       const gone = this.#deleted.get(datasetId);
-      return (gone?.size ? rows.filter((i) => !gone.has(i)) : rows).slice(offset, offset + limit).map((i) => this.#row(datasetId, i));
+      const inFile = (): number[] => Array.from({ length: Math.max(0, Math.min(limit, this.#host.dataset(datasetId).rows - offset)) }, (_, i) => offset + i);
+      const shown = rows === null && !gone?.size ? inFile() : this.#rowsOf(viewId).filter((i) => !gone?.has(i)).slice(offset, offset + limit);
+      return shown.map((i) => this.#row(datasetId, i));
     },
     'data.viewClose': ({ viewId, keep }) => {
       const view = this.#views.get(viewId);
@@ -141,7 +155,7 @@ export class FakeRows {
     },
     'data.deleteRows': ({ datasetId, viewId, indexes }) => {
       const gone = this.#deleted.get(datasetId) ?? new Set<number>();
-      const indices = (indexes ?? this.#views.get(viewId!)!.rows).filter((i) => !gone.has(i));
+      const indices = (indexes ?? this.#rowsOf(viewId!)).filter((i) => !gone.has(i));
       this.#deleted.set(datasetId, new Set([...gone, ...indices]));
       this.#did(datasetId, 'delete', indices, indices.length === 1 ? `Row ${indices[0]! + 1} was deleted` : `${indices.length} rows were deleted`);
       return { deleted: indices.length };
@@ -157,7 +171,7 @@ export class FakeRows {
     },
     'data.edits': ({ datasetId }) => this.#list(datasetId),
     'data.exportRows': ({ datasetId, viewId }) => {
-      const rows = viewId ? this.#views.get(viewId)!.rows : this.#left(datasetId);
+      const rows = viewId ? this.#rowsOf(viewId) : this.#left(datasetId);
       return { fileName: 'rows.jsonl', blob: new Blob(rows.map((i) => `${JSON.stringify({ messages: this.turns(datasetId, i) })}\n`)), rows: rows.length };
     },
     'data.setSplit': ({ datasetId, split }) => {

@@ -4,12 +4,14 @@
  */
 import { useMediaQuery } from '@mantine/hooks';
 import { observeElementOffset, useVirtualizer } from '@tanstack/react-virtual';
-import { useCallback, useEffect, useId, useLayoutEffect, useReducer, useRef, useState, type KeyboardEvent, type MouseEvent } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useReducer, useRef, useState, type CSSProperties, type KeyboardEvent, type MouseEvent } from 'react';
+import { lastRow } from '../../stores/data.ts';
 import { lookAt } from '../../stores/rowPlace.ts';
 import { useRows, type ShownView } from '../../stores/rowView.ts';
 import { viewRows, type RowsCache } from '../../stores/rowsCache.ts';
 import type { DatasetSummary, ViewRow } from '../../stores/types.ts';
 import { ErrorPanel } from '../components/ErrorPanel.tsx';
+import { formatWhole } from '../format.ts';
 import { COLUMNS } from './rows/columns.ts';
 import { GridHead } from './rows/GridHead.tsx';
 import { GridRow } from './rows/GridRow.tsx';
@@ -33,6 +35,9 @@ function useViewRows({ viewId }: ShownView, redraw: () => void): RowsCache<ViewR
   }, [cache, revision, redraw]);
   return cache;
 }
+
+/** Wide enough for the last row's number. */
+const numberWidth = (last: number): string => `${Math.max(44, Math.ceil(formatWhole(last).length * 8.2))}px`;
 
 interface TableViewProps {
   dataset: DatasetSummary;
@@ -111,6 +116,7 @@ export function TableView({ dataset, shown, short, onOpen }: TableViewProps) {
       <div
         ref={box} className={classes.grid} data-testid="rows-table" role="grid" tabIndex={0} aria-label={`Rows of ${dataset.name}`} data-short={short || undefined}
         aria-rowcount={count + 1} aria-colcount={COLUMNS.length} {...(activeId ? { 'aria-activedescendant': activeId } : {})} onKeyDown={onKeyDown} onClick={onClick}
+        style={{ '--number': numberWidth(lastRow(dataset) + 1) } as CSSProperties}
       >
         <GridHead />
         <div role="rowgroup" style={{ height: list.height, position: 'relative' }}>

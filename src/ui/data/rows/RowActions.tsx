@@ -41,7 +41,7 @@ export function RowActions({ dataset, shown }: { dataset: DatasetSummary; shown:
       <Button size="xs" disabled={off} onClick={() => writeRow('new')}>Add row</Button>
       <Button size="xs" disabled={off || dataset.rows < 2} onClick={() => setOpen('split')}>Split</Button>
       <Button size="xs" disabled={busy || searching || shown.count === 0} onClick={() => void save()} aria-label={`Export what you see, ${plural(shown.count, 'row')}, as JSONL`}>Export what you see</Button>
-      {narrowed && shown.count > 0 && <Button size="xs" className="danger" disabled={off || searching} onClick={() => setOpen('delete')}>Delete {plural(shown.count, 'row')}</Button>}
+      {narrowed && shown.count > 0 && !searching && <Button size="xs" className="danger" disabled={off} onClick={() => setOpen('delete')}>Delete {plural(shown.count, 'row')}</Button>}
       {training && <p className="caption">Rows stay as they are while training goes on.</p>}
       {open === 'split' && <SplitDialog dataset={dataset} onClose={close} />}
       {open === 'delete' && <ConfirmDelete shown={shown} all={shown.count === dataset.rows} onClose={close} />}
