@@ -2,9 +2,10 @@
  * Owns the words and the severity of the report's findings. Refuses to know how they were counted.
  */
 import type { ContentResult } from './contentChecks.ts';
-import type { RowEncoder } from './template.ts';
+import { conversationTemplate, type RowEncoder } from './template.ts';
+import { MaskRefusal } from './templates/rendered.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { Finding, FindingKind } from './types.ts';
+import type { Finding, FindingKind, Message } from './types.ts';
 
 /** What the pass over the rows counted. */
 export interface Tally {
@@ -69,7 +70,11 @@ const CHECKS: Record<FindingKind, Describe> = {
   },
   'untrained-control-tokens': (_, { encoder, tokenizer, usable }) => {
     const unknown = encoder.templateId === 'model' ? [] : encoder.template.controlTokens.filter((token) => !tokenizer.chatTemplate?.source.includes(token));
-    if (unknown.length === 0 || encoder.splitControlTokens.length > 0) return null;
+    if (encoder.splitControlTokens.length > 0) return null;
+    if (unknown.length === 0) return writesOtherwise(encoder, tokenizer) ? {
+      severity: 'warning', count: usable, title: 'The model was made for another template than this',
+      detail: 'Its own chat template writes turns in another way, so training begins further back. Choose it, unless the model is to be asked in this form.',
+    } : null;
     return {
       severity: 'warning', count: usable, title: `The model may never have learned ${unknown.map(quote).join(', ')}`,
       detail: tokenizer.hasChatTemplate ? "The model's own template does not use these marks; it is the safer choice." : 'A base model has no chat template; Alpaca needs no special marks.',
@@ -131,6 +136,21 @@ export const FIXES: Partial<Record<FindingKind, NonNullable<Finding['fix']>>> = 
   pii: { action: 'drop', title: 'Rows with look-alikes of personal data are left out' },
   'edge-space': { action: 'trim', title: 'White space is taken off the ends of texts' },
 };
+
+const PROBE: Message[] = [{ role: 'user', content: 'a0' }, { role: 'assistant', content: 'b1' }];
+
+/** Whether the model's own template never writes what this one does. */
+function writesOtherwise({ templateId, template }: Facts['encoder'], tokenizer: Tokenizer): boolean {
+  if (templateId === 'model' || !tokenizer.hasChatTemplate) return false;
+  const written = template.render(PROBE).text;
+  const turns = written.slice(tokenizer.bosToken !== null && written.startsWith(tokenizer.bosToken) ? tokenizer.bosToken.length : 0).trim();
+  try {
+    return !conversationTemplate('model', tokenizer).render(PROBE).text.includes(turns);
+  } catch (error) {
+    if (error instanceof MaskRefusal) return false;
+    throw error;
+  }
+}
 
 /** A finding on rows that are dropped: an error once too many of them are. */
 function refused(title: (count: number) => string, detail: (reason: string, facts: Facts) => string): Describe {

@@ -121,7 +121,13 @@ describe('The report', () => {
     expect(finding((await report(GOOD, { template: 'llama3' })).report, 'split-special')).toMatchObject({ severity: 'error', count: 3 });
     const base = byteLevel("{% for m in messages %}{{ m.content }}{% endfor %}");
     expect(finding((await report(GOOD, { tokenizer: base })).report, 'untrained-control-tokens')).toMatchObject({ severity: 'warning', count: 20, title: expect.stringContaining('<|im_start|>') });
-    expect(kinds((await report(GOOD, { template: 'alpaca' })).report)).toEqual([]);
+    // A model made for ChatML never saw Alpaca's headings; one without a template of its own is told nothing.
+    expect(finding((await report(GOOD, { template: 'alpaca' })).report, 'untrained-control-tokens')).toMatchObject({ count: 20, title: 'The model was made for another template than this' });
+    expect(kinds((await report(GOOD, { template: 'alpaca', tokenizer: sentencePiece() })).report)).not.toContain('untrained-control-tokens');
+    for (const template of ['chatml', 'model'] as const) expect(kinds((await report(GOOD, { template })).report)).toEqual([]);
+    // A system turn that the model's own template adds makes its turns no others.
+    const adds = byteLevel("<|im_start|>system\nBe kind.<|im_end|>\n{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}");
+    expect(kinds((await report(GOOD, { tokenizer: adds, template: 'chatml' })).report)).toEqual([]);
   });
 
   it('finds two beginning-of-text tokens', async () => {

@@ -40,12 +40,13 @@ function useTexts(datasetId: string, index: number): DisplayRow | null {
   return found?.index === index ? found : null;
 }
 
+/** On a phone, where the sides lie below each other, each says whose it is. */
 function Side({ dataset, index, onOpen }: { dataset: DatasetSummary; index: number; onOpen?: () => void }) {
   const row = useTexts(dataset.id, index);
   const name = `Row ${formatWhole(index + 1)}`;
   return (
     <div className={classes.text}>
-      <p className="caption">{onOpen ? <button type="button" className="link" onClick={onOpen}>{name}</button> : name}{row ? ` · line ${formatWhole(row.line)}` : ''}</p>
+      <p className="caption"><span className={classes.whose}>{datasetTitle(dataset)} · </span>{onOpen ? <button type="button" className="link" onClick={onOpen}>{name}</button> : name}{row ? ` · line ${formatWhole(row.line)}` : ''}</p>
       <p>{row ? row.prompt || row.problem : ' '}</p>
       {row?.answer && <p className={classes.answer}>{row.answer}</p>}
     </div>
