@@ -12,6 +12,7 @@ import { findPython, pythonLines, runPython, type PythonOutcome } from './benchP
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
 const USAGE = `npm run bench -- [SHAPE...] [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser]
+npm run bench -- peers [SHAPE] ...      beside other packages of npm; peers --help tells more
   SHAPE             ${SHAPE_NAMES.join(', ')}, or numbers such as L=2,d=64,H=4,ff=128,V=512; B=4 and T=512 may follow either
   --steps N         measured steps (20 on a GPU, 5 on a software adapter), after --warmup N (3, 1)
   --rank N          of the adapter on all seven projections (16)
@@ -35,6 +36,8 @@ export interface ComparedResult extends ShapeResult {
 }
 
 export async function main(argv: string[], assets = ASSETS): Promise<number> {
+  // Only here: what is packed for a bare machine has neither Vite nor a browser.
+  if (argv[0] === 'peers') return (await import('./benchPeers.ts')).main(argv.slice(1));
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,

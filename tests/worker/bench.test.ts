@@ -6,6 +6,7 @@ import { variantsInForce } from '../../src/engine/variants.ts';
 import { tuneStep } from '../../src/worker/bench/benchShape.ts';
 import { create } from '../../src/worker/bench/harness.ts';
 import { stepFlops } from '../../src/worker/bench/flops.ts';
+import { comparePeers, workOf, type Peer } from '../../src/worker/bench/peers.ts';
 import { kernelGroup, runBench, spreadOf, type BenchResult } from '../../src/worker/bench/runBench.ts';
 import { countFlops } from '../../src/train/planner.ts';
 import { parseShape } from '../../src/worker/bench/shapes.ts';
@@ -153,4 +154,27 @@ test('a harness that brings its own GPU and tokens gets steps whose loss falls, 
   expect(ours.flopsPerStep).toBeGreaterThan(2 * 2 * 16 * 1536);
   expect(said).toHaveLength(1);
   ours.destroy();
+});
+
+test('trainers are compared by the work of their kind, and one that fails at any point is told with its reason', async () => {
+  const peer = (name: string, kind: 'lora' | 'full', step: () => Promise<number>): Peer =>
+    ({ name, version: '1', kinds: [kind], create: () => Promise.resolve({ step, matmul: null, destroy: () => {} }) });
+  let steps = 0;
+  const shape = { L: 1, d: 16, H: 2, Hkv: 2, ff: 32, V: 64, B: 1, T: 8 };
+  const { trainers } = await comparePeers({
+    gpu: await testGpu(), shape, sides: [32], rounds: 2, steps: 1,
+    peers: [
+      peer('whole', 'full', () => Promise.resolve(9 - ++steps)),
+      { ...peer('absent', 'lora', () => Promise.resolve(1)), create: () => Promise.reject(new Error('needs f16\nand more')) },
+      peer('breaks', 'lora', () => (steps > 2 ? Promise.reject(new Error('device lost')) : Promise.resolve(1))),
+    ],
+  });
+  const [ours, whole, absent, breaks] = trainers;
+  expect(ours!.step!.lastLoss).toBeLessThan(ours!.step!.firstLoss);
+  expect(ours!.step!.gflops).toBeCloseTo(ours!.step!.flops / ours!.step!.ms / 1e6, 9);
+  expect(ours!.matmul!['32']).toBeGreaterThan(0);
+  expect([ours!.step!.flops, whole!.step!.flops]).toEqual([workOf(shape).lora, workOf(shape).full]);
+  expect([whole!.step!.firstLoss, whole!.step!.lastLoss, whole!.matmul]).toEqual([8, 5, undefined]);
+  expect([absent!.failed, breaks!.failed]).toEqual(['needs f16', 'device lost']);
+  expect(breaks!.step).toBeUndefined();
 });

@@ -26,3 +26,10 @@ export function stepFlops(config: ModelConfig, lora: LoraConfig, { tokens, targe
   const backward = tokens * (2 * linear + 4 * adapter) + 2 * attention + head;
   return { forward, backward, total: forward + backward };
 }
+
+/** Of a step that trains every parameter, embedding included: each product has both gradients. */
+export function fullStepFlops(config: ModelConfig, { tokens, targets, pairs }: StepWork): number {
+  const { hiddenSize: C, intermediateSize: F, numHiddenLayers: L, numAttentionHeads: H, numKeyValueHeads: Hkv, headDim: D, vocabSize: V } = config;
+  const linear = L * (C * H * D * 2 + C * Hkv * D * 2 + 3 * C * F);
+  return 3 * (2 * tokens * linear + 4 * H * D * L * pairs + 2 * C * V * targets);
+}
