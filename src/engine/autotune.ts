@@ -5,13 +5,18 @@
  */
 import type { Engine } from './device.ts';
 import type { Choice, Op, StepDims } from './kernel.ts';
+import { Profiler } from './profiler.ts';
 import { buildProgram, StepUniform, type Program } from './program.ts';
 import { readTensor, writeTensor, type Tensor } from './tensor.ts';
 
 /** Elements of each candidate's output that are compared with the others'. */
 const CHECKED = 1024;
-/** A timed batch lasts at least this long, so that the clock's and the queue's jitter do not decide. */
-const BATCH_MS = 2;
+/** A timed batch lasts at least this long, so that the clock's steps (browsers round it) and the queue's jitter do not decide. */
+const BATCH_MS = 3;
+/** Browsers round the GPU's clock to this. */
+const CLOCK_STEP_MS = 0.1;
+/** Candidates with more work than this are submitted one by one: a page's frames queue behind a submit. */
+const AT_ONCE_FLOPS = 2e10;
 /** Times each candidate is timed; the best counts. */
 const ROUNDS = 5;
 /** A candidate this much slower than the best in its first timing is out. */
@@ -63,9 +68,13 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
   }
   const ordered = [...tasks.values()].filter((t) => t.flops > 0).sort((a, b) => b.count * b.flops - a.count * a.flops);
   if (ordered.length === 0) return {};
-  // The driver compiles beside us: all that will be measured, before the clock runs.
-  await Promise.allSettled(ordered.flatMap(({ choice, candidates }) => candidates.flatMap((c) => choice.remake(viewOf(e, choice, c)).map((op) => op.pipeline))));
+  // The driver compiles beside us: all that will be measured, before the clock runs. What this device refuses is no error of the page.
+  e.device.pushErrorScope('validation');
+  const compiling = ordered.flatMap(({ choice, candidates }) => candidates.flatMap((c) => choice.remake(viewOf(e, choice, c)).map((op) => op.pipeline)));
+  await e.device.popErrorScope();
+  await Promise.allSettled(compiling);
   const step = new StepUniform(e);
+  const profiler = Profiler.create(e);
   const chosen: Record<string, string> = {};
   const touched = new Set<Tensor>();
   const sound = new WeakMap<GPUComputePipeline, boolean>();
@@ -75,7 +84,8 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
     for (const task of ordered) {
       if (performance.now() >= deadline) break;
       for (const tensor of [...task.choice.inputs, task.choice.output]) touched.add(tensor);
-      const measured = await measure(e, step, dims, task, sound, deadline);
+      // What cannot be measured keeps its default.
+      const measured = await measure({ e, step, dims, profiler, sound, deadline }, task).catch(() => null);
       if (!measured) continue;
       chosen[measured.key] = e.variants[measured.key] = measured.chosen;
       options.onMeasured?.(measured);
@@ -83,6 +93,7 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
   } finally {
     clear(e, touched);
     step.destroy();
+    profiler?.destroy();
   }
   e.onTuned?.(chosen);
   return chosen;
@@ -90,28 +101,49 @@ export async function autotune(e: Engine, ops: readonly Op[], dims: StepDims, op
 
 const viewOf = (e: Engine, choice: Choice, variant: string): Engine => ({ ...e, variants: { ...e.variants, [choice.key]: variant } });
 
-async function measure(e: Engine, step: StepUniform, dims: StepDims, task: Task, sound: WeakMap<GPUComputePipeline, boolean>, deadline: number): Promise<Measured | null> {
+interface Tuning {
+  e: Engine;
+  step: StepUniform;
+  dims: StepDims;
+  profiler: Profiler | null;
+  /** Whether a kernel computes what the others do. */
+  sound: WeakMap<GPUComputePipeline, boolean>;
+  deadline: number;
+}
+
+interface Candidate {
+  variant: string;
+  program: Program;
+  /** Runs in a timed batch. */
+  n: number;
+  /** The best so far of one run. */
+  ms: number;
+}
+
+async function measure(tuning: Tuning, task: Task): Promise<Measured | null> {
+  const { e, step, deadline, sound } = tuning;
   const { choice } = task;
-  const built = await Promise.all(task.candidates.map(async (variant) => {
-    const program = await buildProgram(e, `tune ${choice.key} ${variant}`, step, choice.remake(viewOf(e, choice, variant))).catch(() => null);
-    return { variant, program, n: 1, ms: Infinity };
-  }));
+  const built = await Promise.all(task.candidates.map(async (variant) => ({
+    variant, program: await buildProgram(e, `tune ${choice.key} ${variant}`, step, choice.remake(viewOf(e, choice, variant))).catch(() => null), n: 1, ms: Infinity,
+  })));
   try {
     choice.inputs.forEach((tensor) => fill(e, tensor));
-    const entries = built.filter((entry): entry is typeof entry & { program: Program } => entry.program !== null);
-    await keepSound(e, choice.output, dims, entries, sound);
+    const entries = built.filter((entry): entry is Candidate => entry.program !== null);
+    await keepSound(tuning, choice.output, entries);
     const running = entries.filter(({ program }) => program.dispatches.every(({ pipeline }) => sound.get(pipeline)));
-    for (const entry of running) {
-      await time(e, entry.program, dims, 1); // some drivers compile at the first dispatch
-      entry.ms = await time(e, entry.program, dims, 1);
-      entry.n = Math.min(256, Math.max(1, Math.ceil(BATCH_MS / entry.ms)));
-      if (entry.n > 1) entry.ms = (await time(e, entry.program, dims, entry.n)) / entry.n;
+    for (const entry of entries) entry.ms = Infinity;
+    // Some drivers compile at the first dispatch: the first time does not count, and the second tells how many runs make a batch.
+    for (let i = 0; i < 2; i++) {
+      for (const entry of running) entry.ms = Infinity;
+      if (task.flops * running.length > AT_ONCE_FLOPS) for (const entry of running) await time(tuning, [entry]);
+      else await time(tuning, running);
     }
-    const fastest = (): (typeof running)[number] | undefined => running.toSorted((a, b) => a.ms - b.ms)[0];
-    const likely = running.filter(({ ms }) => ms <= fastest()!.ms * HOPELESS);
-    // In turns, so that whatever else the machine does meets all of them.
-    for (let round = 1; round < ROUNDS && likely.length > 1 && performance.now() < deadline; round++) {
-      for (const entry of likely) entry.ms = Math.min(entry.ms, (await time(e, entry.program, dims, entry.n)) / entry.n);
+    const fastest = (): Candidate | undefined => running.toSorted((a, b) => a.ms - b.ms)[0];
+    const likely = running.filter(({ ms }) => ms <= fastest()!.ms * HOPELESS + CLOCK_STEP_MS);
+    for (const entry of likely) entry.n = Math.min(256, Math.max(1, Math.ceil(BATCH_MS / entry.ms)));
+    for (let round = 0; round < ROUNDS && likely.length > 1 && performance.now() < deadline; round++) {
+      if (round === 0) for (const entry of likely) entry.ms = Infinity;
+      await time(tuning, likely);
     }
     const best = fastest();
     if (!best) return null;
@@ -127,15 +159,17 @@ async function measure(e: Engine, step: StepUniform, dims: StepDims, task: Task,
 }
 
 /** Compares every kernel not seen before with the first candidate, which runs everywhere. */
-async function keepSound(e: Engine, output: Tensor, dims: StepDims, entries: { program: Program }[], sound: WeakMap<GPUComputePipeline, boolean>): Promise<void> {
+async function keepSound(tuning: Tuning, output: Tensor, entries: Candidate[]): Promise<void> {
+  const { e, sound } = tuning;
   const isNew = (program: Program): boolean => program.dispatches.some(({ pipeline }) => !sound.has(pipeline));
   const first = entries[0];
   if (!first || !entries.some(({ program }) => isNew(program))) return;
   let expected: Float32Array | null = null;
-  for (const { program } of entries) {
+  for (const entry of entries) {
+    const { program } = entry;
     if (program !== first.program && !isNew(program)) continue;
     clear(e, [output]);
-    await time(e, program, dims, 1);
+    await time(tuning, [entry]);
     const got = await readTensor(e, output, Math.min(CHECKED, output.byteLength / 4));
     expected ??= got;
     for (const { pipeline } of program.dispatches) sound.set(pipeline, agree(expected, got));
@@ -148,22 +182,39 @@ function agree(a: Float32Array, b: Float32Array): boolean {
   return a.every((v, i) => Math.abs(v - b[i]!) <= 1e-4 * largest);
 }
 
-/** Runs a program n times in one submit and waits. Returns ms. */
-async function time(e: Engine, program: Program, dims: StepDims, n: number): Promise<number> {
-  const encoder = e.device.createCommandEncoder({ label: program.label });
-  const pass = encoder.beginComputePass({ label: program.label });
-  for (let i = 0; i < n; i++) {
-    for (const d of program.dispatches) {
-      pass.setPipeline(d.pipeline);
-      pass.setBindGroup(0, d.bindGroup);
-      pass.dispatchWorkgroups(...d.grid(dims));
+/** Runs each candidate n times, by the GPU's own clock in one submit where it has one, else one after the other, and keeps the best times. */
+async function time({ e, dims, profiler }: Tuning, entries: readonly Candidate[]): Promise<void> {
+  const run = (pass: GPUComputePassEncoder, { program, n }: Candidate): void => {
+    for (let i = 0; i < n; i++) {
+      for (const d of program.dispatches) {
+        pass.setPipeline(d.pipeline);
+        pass.setBindGroup(0, d.bindGroup);
+        pass.dispatchWorkgroups(...d.grid(dims));
+      }
     }
+    pass.end();
+  };
+  const keep = (entry: Candidate, ms: number): void => {
+    entry.ms = Math.min(entry.ms, Math.max(ms, CLOCK_STEP_MS / 2) / entry.n);
+  };
+  if (profiler) {
+    const encoder = e.device.createCommandEncoder({ label: 'tune' });
+    profiler.times.clear();
+    for (const entry of entries) run(encoder.beginComputePass({ label: entry.program.label, timestampWrites: profiler.next(entry.variant) }), entry);
+    profiler.resolve(encoder);
+    e.device.queue.submit([encoder.finish()]);
+    await profiler.settle();
+    for (const entry of entries) keep(entry, profiler.times.get(entry.variant)!.ms);
+    return;
   }
-  pass.end();
-  const start = performance.now();
-  e.device.queue.submit([encoder.finish()]);
-  await e.device.queue.onSubmittedWorkDone();
-  return performance.now() - start;
+  for (const entry of entries) {
+    const encoder = e.device.createCommandEncoder({ label: 'tune' });
+    run(encoder.beginComputePass({ label: entry.program.label }), entry);
+    const start = performance.now();
+    e.device.queue.submit([encoder.finish()]);
+    await e.device.queue.onSubmittedWorkDone();
+    keep(entry, performance.now() - start);
+  }
 }
 
 function clear(e: Engine, tensors: Iterable<Tensor>): void {
