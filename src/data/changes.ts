@@ -8,13 +8,13 @@ import type { DatasetSummary, RowNote, StoredRow } from './types.ts';
 
 /** One row's fate. */
 export interface Change {
-  /** 1-based line or element of the file. */
+  /** 1-based line or element of the file; 0 for a row that was typed. */
   line: number;
   /** 0-based row of the dataset; null for what never became one. */
   row: number | null;
-  action: 'dropped' | 'cut' | 'changed' | 'reweighted';
-  /** Who did it: the import, a fix, the encoding for training, or the balance of tasks or files. */
-  by: 'import' | 'fix' | 'training' | 'balance';
+  action: 'dropped' | 'cut' | 'changed' | 'reweighted' | 'added' | 'held out';
+  /** Who did it: the import, a person, a fix, the split, the encoding for training, or the balance of tasks or files. */
+  by: 'import' | 'hand' | 'fix' | 'split' | 'training' | 'balance';
   reason: string;
   file?: string;
 }
@@ -32,18 +32,24 @@ export interface ChangesRequest {
   notes: AsyncIterable<RowNote>;
   /** With an encoder, what training drops and cuts is named too. */
   training?: { rows: AsyncIterable<StoredRow>; encoder: RowEncoder; trainedTurns?: ReadonlyMap<number, Record<number, boolean>>; balance?: Draws };
+  /** What a person did to rows. */
+  edits?: readonly Change[];
   /** What fixes did, by row. */
   fixes?: readonly Change[];
+  /** Rows held out by hand. */
+  split?: AsyncIterable<Change>;
   signal?: AbortSignal;
 }
 
 /** Every change, the import's first, each in file order. */
-export async function* changes({ dataset, notes, training, fixes = [], signal }: ChangesRequest): AsyncGenerator<Change> {
+export async function* changes({ dataset, notes, training, edits = [], fixes = [], split, signal }: ChangesRequest): AsyncGenerator<Change> {
   for await (const { line, action, reason, file } of notes) {
     signal?.throwIfAborted();
     yield { line, row: null, action, by: 'import', reason, ...(file === undefined ? {} : { file }) };
   }
+  yield* edits;
   yield* fixes;
+  if (split) yield* split;
   if (!training) return;
   const gone = new Set(fixes.filter((fix) => fix.action === 'dropped').map((fix) => fix.row));
   const { encoder } = training;
@@ -101,4 +107,6 @@ export async function changesFile(request: ChangesRequest, format: 'text' | 'jso
 }
 
 const inWords = ({ line, row, action, by, reason, file }: Change): string =>
-  `${file === undefined ? '' : `${file}, `}line ${line}${row === null ? '' : ` (row ${row + 1})`}: ${action} by ${by === 'fix' ? 'a fix' : by === 'balance' ? 'balance' : `the ${by}`}: ${reason}`;
+  `${file === undefined ? '' : `${file}, `}${line === 0 ? 'typed' : `line ${line}`}${row === null ? '' : ` (row ${row + 1})`}: ${action} by ${WHO[by]}: ${reason}`;
+
+const WHO: Record<Change['by'], string> = { import: 'the import', hand: 'hand', fix: 'a fix', split: 'the split', training: 'the training', balance: 'balance' };

@@ -5,6 +5,9 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 
 import { EtudeError } from '../config/errors.ts';
+import type { Columns, Hashes } from './table/columns.ts';
+import type { EditHead, StoredEdit } from './table/edits.ts';
+import type { StoredSplit } from './table/rowSplit.ts';
 import type { AppliedFix, DatasetSummary, RowNote, StoredRow } from './types.ts';
 
 export interface DatasetRecord {
@@ -18,6 +21,15 @@ export interface DatasetRecord {
   chunkStarts: number[];
 }
 
+/** Written last: columns without it are not whole. */
+export interface ColumnsMade {
+  /** JSON of the mapping they were made under. */
+  mapping: string;
+  chunks: number;
+  /** Rows that repeat an earlier one. */
+  repeats: Int32Array;
+}
+
 export interface EtudeSchema extends DBSchema {
   datasets: { key: string; value: DatasetRecord };
   /** Rows in chunks, by [dataset, chunk number]. */
@@ -28,6 +40,12 @@ export interface EtudeSchema extends DBSchema {
   notes: { key: [string, number]; value: RowNote[] };
   /** Fixes in force, by dataset, in the order in which they were applied. */
   fixes: { key: string; value: AppliedFix[] };
+  /** Columns of the table by [dataset, part]: 'c0', 'c1', … in chunks, 'h0', … their hashes, and 'made': of which mapping and rows. */
+  columns: { key: [string, string]; value: Columns | Hashes | ColumnsMade };
+  /** Edits in force by [dataset, number], from 1; the head at 0. */
+  edits: { key: [string, number]; value: StoredEdit | EditHead };
+  /** Held-out rows chosen by hand, by dataset. */
+  splits: { key: string; value: StoredSplit };
   runs: { key: string; value: { id: string } };
   checkpoints: { key: string; value: unknown };
   /** Small things that outlast a visit, each under a key of its owner's. */
@@ -37,8 +55,8 @@ export interface EtudeSchema extends DBSchema {
 export type EtudeDatabase = IDBPDatabase<EtudeSchema>;
 
 const NAME = 'etude';
-/** 1: datasets, rows, turns, runs, checkpoints. 2: settings. 3: notes, fixes. */
-const VERSION = 3;
+/** 1: datasets, rows, turns, runs, checkpoints. 2: settings. 3: notes, fixes. 4: columns, edits, splits. */
+const VERSION = 4;
 
 /** Opens the database. EtudeError 'storage.blocked' when another tab holds an older version open, 'storage.unavailable' when there is none. */
 export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
@@ -59,6 +77,7 @@ export async function openDatabase(name = NAME): Promise<EtudeDatabase> {
             db.createObjectStore('notes');
             db.createObjectStore('fixes');
           }
+          if (from < 4) for (const name of ['columns', 'edits', 'splits'] as const) db.createObjectStore(name);
         },
         blocked: () => reject(heldByAnotherTab()),
         blocking(_current, _blocked, event) {

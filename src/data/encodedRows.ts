@@ -1,6 +1,6 @@
 /** Owns the way from a stored row to an encoded one under a dataset's mapping and switches, for report, inspector and trainer alike. */
 import type { RowSource } from './loader.ts';
-import { isObject, listField, toMessages, withTrainedTurns, type RowMessages } from './messages.ts';
+import { isObject, listField, messagesOfRow, withTrainedTurns, type RowMessages } from './messages.ts';
 import { originsOf } from './origins.ts';
 import type { DatasetStore } from './store.ts';
 import { inspectRow, type EncodedConversation, type RefusedRow, type RowEncoder } from './template.ts';
@@ -9,7 +9,7 @@ import type { DisplayRow, InspectedRow, Mapping, Message, StoredRow } from './ty
 
 /** A row's messages with the inspector's switches applied. */
 export function messagesOf(row: StoredRow, mapping: Mapping, encoder: Pick<RowEncoder, 'templateId'>, trainedTurns?: Record<number, boolean>): RowMessages {
-  const converted = toMessages(row.value, mapping, encoder.templateId);
+  const converted = messagesOfRow(row, mapping, encoder.templateId);
   return converted.ok ? { ...converted, messages: withTrainedTurns(converted.messages, trainedTurns) } : converted;
 }
 
@@ -25,7 +25,8 @@ export function inspectStoredRow(
 ): InspectedRow {
   const encoded = encodeStoredRow(row, mapping, encoder, trainedTurns);
   const converted = messagesOf(row, mapping, encoder);
-  return inspectRow(encoded, tokenizer, row, encoded.ok && converted.ok ? originsOf(encoded.rendered, row.value, mapping, converted.messages) : []);
+  const origins = encoded.ok && converted.ok ? originsOf(encoded.rendered, row.value, mapping, converted.messages) : [];
+  return inspectRow(encoded, tokenizer, row, row.edited ? origins.map((origin) => ({ ...origin, from: 'typed by hand' })) : origins);
 }
 
 /** Encoded rows of a stored dataset by index. Throws for a row that is refused: the report leaves such rows out. */
@@ -57,12 +58,12 @@ function rejectedText(value: unknown): string | null {
 /** A row for the table: its first question and last answer, or why it cannot be used. */
 export function displayRow(row: StoredRow, mapping: Mapping): DisplayRow {
   const place = { index: row.index, line: row.line };
-  const converted = toMessages(row.value, mapping, 'model');
+  const converted = messagesOfRow(row, mapping, 'model');
   if (!converted.ok) return { ...place, prompt: shorten(JSON.stringify(row.value) ?? ''), answer: '', problem: converted.reason };
   const { messages } = converted;
   const first = messages.find((message) => message.role === 'user') ?? messages[0];
   const last = messages.findLast((message: Message) => message.role === 'assistant');
-  const rejected = mapping.rejected === undefined ? null : rejectedText((row.value as Record<string, unknown>)[mapping.rejected]);
+  const rejected = mapping.rejected === undefined || !isObject(row.value) ? null : rejectedText(row.value[mapping.rejected]);
   return {
     ...place, prompt: first === last ? '' : shorten(first?.content ?? ''), answer: shorten(last ? shownText(last) : ''),
     ...(rejected === null ? {} : { rejected: shorten(rejected) }), ...(last ? {} : { problem: 'the row holds no answer' }),

@@ -3,18 +3,18 @@
  * undoing a fix is forgetting it. Refuses to know why a fix was made.
  */
 import type { Change } from './changes.ts';
-import type { DatasetStore } from './store.ts';
+import type { Snapshot } from './store.ts';
 import type { AppliedFix, StoredRow } from './types.ts';
 
 /** A dataset as its fixes leave it. Indices stay those of the stored rows. */
 export class FixedRows {
-  readonly #store: Pick<DatasetStore, 'rows' | 'rowsAt'>;
+  readonly #store: Pick<Snapshot, 'rows' | 'rowsAt'>;
   readonly #id: string;
   readonly #trimmed = new Set<number>();
   /** Rows that must not reach the trainer. */
   readonly leftOut = new Set<number>();
 
-  constructor(store: Pick<DatasetStore, 'rows' | 'rowsAt'>, id: string, fixes: readonly AppliedFix[]) {
+  constructor(store: Pick<Snapshot, 'rows' | 'rowsAt'>, id: string, fixes: readonly AppliedFix[]) {
     this.#store = store;
     this.#id = id;
     for (const fix of fixes) for (const row of fix.rows) (fix.action === 'drop' ? this.leftOut : this.#trimmed).add(row);
@@ -31,7 +31,9 @@ export class FixedRows {
   }
 
   #fixed(row: StoredRow): StoredRow {
-    return this.#trimmed.has(row.index) ? { ...row, value: trimmed(row.value) } : row;
+    if (!this.#trimmed.has(row.index)) return row;
+    const edited = row.edited?.map((message) => ({ ...message, content: message.content.trim() }));
+    return { ...row, value: trimmed(row.value), ...(edited ? { edited } : {}) };
   }
 }
 

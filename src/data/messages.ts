@@ -2,7 +2,7 @@
  * Owns the way from a raw row to messages under a mapping. A row that cannot be taken whole is refused by name, never
  * shortened: an unknown role, a missing field, a content that is no text.
  */
-import type { FindingKind, Mapping, Message, TemplateId, ToolCall } from './types.ts';
+import type { FindingKind, Mapping, Message, StoredRow, TemplateId, ToolCall } from './types.ts';
 
 /** `tools`: what the answers may call, as the model's template takes it. */
 export type RowMessages = { ok: true; messages: Message[]; tools?: unknown[] } | { ok: false; kind: FindingKind; reason: string };
@@ -40,6 +40,22 @@ export function toMessages(value: unknown, mapping: Mapping, template: TemplateI
     if (error instanceof RowProblem) return { ok: false, kind: error.kind, reason: error.message };
     throw error;
   }
+}
+
+/** The conversation of a stored row: what a person wrote in its place, else what the mapping makes of it. */
+export function messagesOfRow({ value, edited }: Pick<StoredRow, 'value' | 'edited'>, mapping: Mapping, template: TemplateId): RowMessages {
+  if (!edited) return toMessages(value, mapping, template);
+  const tools = edited.findIndex((message) => message.role === 'tool' || message.toolCalls);
+  if (tools >= 0 && template !== 'model') return { ok: false, kind: 'unknown-role', reason: `turn ${tools + 1} is about a tool, which only the model's own template can write` };
+  const stored = toMessages(value, mapping, 'model');
+  const listed = stored.ok && stored.tools && template === 'model' ? { tools: stored.tools } : {};
+  return { ok: true, messages: template === 'alpaca' && stored.ok ? asAlpaca(edited, stored.messages, value, mapping) : edited, ...listed };
+}
+
+/** Turns that were not touched keep the heading that Alpaca gives to an input. */
+function asAlpaca(edited: Message[], stored: readonly Message[], value: unknown, mapping: Mapping): Message[] {
+  const alpaca = toMessages(value, mapping, 'alpaca');
+  return edited.map((message, i) => (alpaca.ok && message.role === stored[i]?.role && message.content === stored[i]?.content ? { ...message, content: alpaca.messages[i]!.content } : message));
 }
 
 /** Applies switches of the mask inspector: trained or not, by message index. */

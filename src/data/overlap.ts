@@ -4,7 +4,7 @@
  * equal prompts together.
  */
 import { NearOverlap } from './detectors/nearOverlap.ts';
-import { toMessages } from './messages.ts';
+import { messagesOfRow } from './messages.ts';
 import { promptHash } from './split.ts';
 import type { Mapping, Message, StoredRow } from './types.ts';
 
@@ -44,7 +44,7 @@ export async function overlap(one: Side, other: Side, signal?: AbortSignal, onPr
   }
   const rows = Int32Array.from(found, ([row]) => row);
   const messagesAt = ({ read, mapping }: Side) => async (row: number): Promise<readonly Message[] | null> => {
-    const converted = toMessages((await read!(row)).value, mapping, 'model');
+    const converted = messagesOfRow(await read!(row), mapping, 'model');
     return converted.ok ? converted.messages : null;
   };
   const near = await search?.find({ one: messagesAt(one), other: messagesAt(other) }, new Set(rows), signal);
@@ -59,7 +59,7 @@ async function hashes({ rows, count, mapping }: Side, see: (row: number, message
       signal?.throwIfAborted();
       onProgress?.(row.index);
     }
-    const converted = toMessages(row.value, mapping, 'model');
+    const converted = messagesOfRow(row, mapping, 'model');
     if (!converted.ok) continue;
     found[row.index] = promptHash(converted.messages);
     see(row.index, converted.messages);

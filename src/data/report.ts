@@ -6,10 +6,12 @@ import { encodeStoredRow, messagesOf } from './encodedRows.ts';
 import { adviseOn } from './advice.ts';
 import { ContentChecks } from './contentChecks.ts';
 import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
+import { placeholdersOf } from './detectors/placeholder.ts';
 import { sharedPrompts } from './detectors/sharedPrompts.ts';
 import { describeFindings, type Tally } from './findings.ts';
 import { hashText } from './random.ts';
 import { promptHash } from './split.ts';
+import { indexBound } from './table/edits.ts';
 import { MaskRefusal } from './templates/rendered.ts';
 import type { RowEncoder } from './template.ts';
 import { IGNORE_INDEX } from './template.ts';
@@ -31,7 +33,7 @@ export interface RowIndex {
 
 export interface ReportOptions {
   rows: AsyncIterable<StoredRow>;
-  dataset: Pick<DatasetSummary, 'rows' | 'skipped' | 'mapping'>;
+  dataset: Pick<DatasetSummary, 'rows' | 'skipped' | 'mapping' | 'edits'>;
   encoder: RowEncoder;
   tokenizer: Tokenizer;
   trainedTurns?: ReadonlyMap<number, Record<number, boolean>>;
@@ -45,7 +47,6 @@ export interface ReportOptions {
 
 /** Rows named for a finding; all are counted. */
 const MAX_ROWS = 1000;
-const PLACEHOLDER = /\{\{\s*[A-Za-z_][\w.-]*\s*\}\}/g;
 /** Rows between two looks at the clock: long work must let messages in. */
 const YIELD_EVERY = 64;
 
@@ -63,7 +64,7 @@ export interface BuiltReport {
 
 export async function buildReport(options: ReportOptions): Promise<BuiltReport> {
   const { rows, dataset, encoder, tokenizer, trainedTurns, signal, onProgress } = options;
-  const n = dataset.rows;
+  const n = indexBound(dataset);
   const index = { lengths: new Int32Array(n), targets: new Int32Array(n), promptHashes: new Float64Array(n) };
   const fullLengths = new Int32Array(n);
   const contentHashes = new Float64Array(n);
@@ -135,12 +136,12 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
   const longest = fullLengths.reduce((max, length) => Math.max(max, length), 0);
   const leftOutRows = options.leftOut?.size ?? 0;
   const { findings, checksPassed } = describeFindings(tally, {
-    usable: usable.length, rows: n - leftOutRows, maxLength: encoder.maxLength, tokenizer, encoder, content, prefixesChecked,
+    usable: usable.length, rows: dataset.rows - leftOutRows, maxLength: encoder.maxLength, tokenizer, encoder, content, prefixesChecked,
   });
-  const counts = { rows: n, usableRows: usable.length, leftOutRows, cutRows: tally.count('cut') };
+  const counts = { rows: dataset.rows, usableRows: usable.length, leftOutRows, cutRows: tally.count('cut') };
   const advice = adviseOn({ report: counts, rowsOf: (kind) => tally.all(kind), tasks: content.tasks });
   const report: DataReport = {
-    ...counts, advice, droppedRows: n - leftOutRows - usable.length, languages: content.languages,
+    ...counts, advice, droppedRows: dataset.rows - leftOutRows - usable.length, languages: content.languages,
     tokens, labelledTokens, longest, histogram: histogram(fullLengths, longest), checksPassed, findings,
   };
   return { report, index: { ...index, tasks: content.taskOfRow, usable }, rowsOf: (kind) => tally.all(kind) };
@@ -169,7 +170,7 @@ function noteContents(row: number, messages: readonly Message[], tally: Tally): 
   const answers = messages.filter((message) => message.role === 'assistant');
   // A turn that calls a tool needs no words.
   if (answers.some((message) => message.content.trim() === '' && !message.toolCalls?.length)) tally.note(row, 'empty-answer');
-  const placeholders = messages.flatMap((message) => message.content.match(PLACEHOLDER) ?? []);
+  const placeholders = placeholdersOf(messages);
   for (const placeholder of new Set(placeholders)) tally.words('unfilled-placeholder', placeholder);
   if (placeholders.length > 0) tally.note(row, 'unfilled-placeholder');
 }

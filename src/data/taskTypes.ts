@@ -15,6 +15,8 @@ interface Rule {
   /** Tested on the prompt unless `on` says answer. */
   test: RegExp;
   on?: 'answer';
+  /** The text holds one of these wherever `test` finds something: cheaper to look for. */
+  needs?: readonly string[];
 }
 
 const start = (verbs: string): RegExp => new RegExp(`^(?:please |can you |could you |q: |question: )?(?:${verbs})\\b`, 'i');
@@ -32,9 +34,9 @@ export const TASK_RULES: readonly Rule[] = [
   { type: 'extraction', weight: 8, words: 'says extract, find all, pick out, identify the … in the text', test: /\b(?:extract|find (?:all|the data points|every)|pick out|highlight the|identify the [\w -]{0,40}(?:in|from) the (?:following |given )?(?:sentences?|text|list|passage|paragraph)|from the (?:list|text|passage))\b/i },
   { type: 'reasoning', weight: 6, words: 'says calculate, compute, solve, step by step, how many, how much', test: /\b(?:calculate|compute|solve|step[- ]by[- ]step calculation|how (?:many|much|far|old|long)\b[^?]{0,80}\?|what is the (?:total|sum|probability|percentage|area|volume|perimeter|next)|find out its|prove that|puzzle|predict the next|convert (?:a|the|\d))/i },
   { type: 'reasoning', weight: 3, words: 'three or more numbers in the prompt', test: /(?:\d[\d,.]*[^\d]+){2,}\d/ },
-  { type: 'reasoning', weight: 2, words: 'figures are added or multiplied in the answer', test: /\d\s*[-+*/x×]\s*\$?\d[^=\n]{0,30}=\s*\$?\d/, on: 'answer' },
+  { type: 'reasoning', weight: 2, words: 'figures are added or multiplied in the answer', test: /\d\s*[-+*/x×]\s*\$?\d[^=\n]{0,30}=\s*\$?\d/, on: 'answer', needs: ['='] },
   { type: 'code', weight: 7, words: 'names a programming language or tool', test: /\b(?:python|javascript|typescript|java|c\+\+|c#|sql|html|css|bash|regex|matlab|excel (?:table|formula)|pandas|numpy|react|algorithm|array|json schema|api endpoint)\b/i },
-  { type: 'code', weight: 5, words: 'the answer holds a block of code', test: /```|\bdef \w+\(|\bfunction \w+\(|#include|public static|SELECT .+ FROM/, on: 'answer' },
+  { type: 'code', weight: 5, words: 'the answer holds a block of code', test: /```|\bdef \w+\(|\bfunction \w+\(|#include|public static|SELECT .+ FROM/, on: 'answer', needs: ['```', '#include', 'def ', 'function ', 'public static', 'SELECT '] },
   { type: 'code', weight: 4, words: 'says code, script or program that does something', test: /\b(?:implement|debug|refactor)\b|\bwrite (?:an?|the|some)(?: [\w#+]+)? (?:code|function|program|script that|query)\b|\bcode\b/i },
   { type: 'chat', weight: 7, words: 'greets, or tells what the speaker wants', test: /^(?:hi|hello|hey|good (?:morning|evening))\b[,!. ]|^(?:i want to|i need to|i would like|i'd like)\b/i },
   { type: 'chat', weight: 3, words: 'speaks to the assistant as to a person', test: /\b(?:you are a|your favou?rite|would you|how are you|do you like)\b/i },
@@ -50,11 +52,25 @@ export interface TaskGuess {
 const PROMPT_CHARS = 1500;
 
 export function guessTask(prompt: string, answer: string): TaskGuess {
-  const texts = { prompt: prompt.trim().slice(0, PROMPT_CHARS), answer: answer.trim().slice(0, PROMPT_CHARS) };
-  const because = TASK_RULES.filter(({ test, on }) => test.test(on === 'answer' ? texts.answer : texts.prompt)).map(({ type, weight, words }) => ({ type, weight, words }));
-  const score = (type: TaskType): number => because.reduce((sum, rule) => sum + (rule.type === type ? rule.weight : 0), 0);
+  const spoke = rulesFor(prompt, answer);
+  return { type: typeOf(spoke), because: spoke.map(({ type, weight, words }) => ({ type, weight, words })) };
+}
+
+function rulesFor(prompt: string, answer: string): Rule[] {
+  const asked = prompt.trim().slice(0, PROMPT_CHARS);
+  const given = answer.trim().slice(0, PROMPT_CHARS);
+  return TASK_RULES.filter(({ test, on, needs }) => {
+    const text = on === 'answer' ? given : asked;
+    return (!needs || needs.some((part) => text.includes(part))) && test.test(text);
+  });
+}
+
+function typeOf(rules: readonly Rule[]): TaskType {
+  const scores = new Map<TaskType, number>();
+  for (const { type, weight } of rules) scores.set(type, (scores.get(type) ?? 0) + weight);
+  const score = (type: TaskType): number => scores.get(type) ?? 0;
   const best = TASK_TYPES.reduce((top, type) => (score(type) > score(top) ? type : top), TASK_TYPES[0]);
-  return { type: score(best) > 0 ? best : 'other', because };
+  return score(best) > 0 ? best : 'other';
 }
 
 /** Of a row: its last question and answer. */
@@ -62,5 +78,5 @@ export function taskOf(messages: readonly Message[]): TaskType {
   if (messages[0]?.plain) return 'other';
   const last = messages.findLastIndex((message) => message.role === 'assistant');
   const asked = messages.slice(0, Math.max(0, last)).findLast((message) => message.role === 'user');
-  return asked ? guessTask(asked.content, messages[last]?.content ?? '').type : 'other';
+  return asked ? typeOf(rulesFor(asked.content, messages[last]?.content ?? '')) : 'other';
 }

@@ -77,10 +77,15 @@ export interface RowNote {
   file?: string;
 }
 
+/** A split of a dataset repository, at the commit that was imported. */
+export interface HubOrigin { repo: string; commit: string; config: string; split: string }
+
 export interface DatasetSummary {
   id: string;
   name: string;
-  source: 'builtin' | 'file';
+  source: 'builtin' | 'file' | 'hub';
+  /** Where a dataset of the hub came from. */
+  hub?: HubOrigin;
   bytes: number;
   rows: number;
   /** Rows that could not be parsed: counted whole, the first 1,000 named. */

@@ -159,6 +159,8 @@ export interface RunSummary {
 }
 
 export interface RunDetail extends RunSummary {
+  /** Tells the rows it trains on from others: their mapping, edits, fixes and switches. Missing in runs of an earlier Etude. */
+  rowsKey?: string;
   /** What the backward pass computes again, once the run has begun. */
   recompute?: RecomputePolicy;
   metrics: StepMetrics[];

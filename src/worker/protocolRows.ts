@@ -1,4 +1,5 @@
 /** Owns the requests about single rows: views of the table, edits, the split, export. */
+import type { UserMessage } from '../config/errors.ts';
 import type { EditSummary, RowView, SplitChoice, ViewRow, ViewSummary } from '../data/table/types.ts';
 import type { DatasetSummary, DisplayRow, Message } from '../data/types.ts';
 
@@ -40,4 +41,6 @@ export interface ViewEvent {
   searched: number;
   total: number;
   done: boolean;
+  /** The search ended here because rows could not be read. */
+  problem?: UserMessage;
 }

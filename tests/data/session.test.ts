@@ -9,6 +9,7 @@ import { RowEncoder } from '../../src/data/template.ts';
 import type { FixSummary, TemplateId } from '../../src/data/types.ts';
 import { dataHandlers } from '../../src/worker/session/dataHandlers.ts';
 import { Datasets } from '../../src/worker/session/datasets.ts';
+import { RowTables } from '../../src/worker/session/rowTables.ts';
 import type { RequestContext, SessionEnvironment } from '../../src/worker/session/environment.ts';
 import type { SessionState } from '../../src/worker/session/state.ts';
 import { openDatabase } from '../../src/data/db.ts';
@@ -19,9 +20,11 @@ const context: RequestContext = { signal: new AbortController().signal, progress
 let counter = 0;
 /** What the data handlers use of a session: its datasets, and a model that is only a tokenizer. */
 async function session() {
-  const datasets = new Datasets(await openDatabase(`data-session-${counter++}`), {} as SessionEnvironment);
+  const db = await openDatabase(`data-session-${counter++}`);
+  const datasets = new Datasets(db, {} as SessionEnvironment);
+  const tables = new RowTables(db, datasets, () => {});
   const model = { tokenizer, encoder: (template: TemplateId, maxLength: number | null) => new RowEncoder(tokenizer, template, maxLength) };
-  return dataHandlers({ data: async () => ({ datasets }), needModel: () => model, environment: {} } as unknown as SessionState);
+  return dataHandlers({ data: async () => ({ datasets, tables }), needModel: () => model, environment: {} } as unknown as SessionState);
 }
 const line = (instruction: string, output: string): string => `${JSON.stringify({ instruction, output })}\n`;
 const file = (name: string, content: string): File => new File([content], name);

@@ -9,7 +9,8 @@ import { ParquetError } from '../../formats/parquet.ts';
 import { detect, DETECT_ROWS, type Detection } from '../detect.ts';
 import { toMessages } from '../messages.ts';
 import type { DatasetWriter } from '../store.ts';
-import type { DatasetSummary, Mapping, SkippedLine } from '../types.ts';
+import { ColumnWriter, type ColumnTarget } from '../table/columns.ts';
+import type { DatasetSummary, HubOrigin, Mapping, SkippedLine } from '../types.ts';
 import { openRows, type OpenedRows } from './openRows.ts';
 import { emptyFile, notJson, type FileFormat } from './sniff.ts';
 
@@ -21,6 +22,7 @@ export interface ImportSource {
   /** The file; in Node from fs.openAsBlob. */
   blob: Blob;
   kind: DatasetSummary['source'];
+  hub?: HubOrigin;
   /** Files that become one dataset, in this order; then `blob` is not read. */
   files?: readonly { name: string; blob: Blob }[];
 }
@@ -34,7 +36,7 @@ export interface ImportProgress {
 
 /** Where the rows go. DatasetStore is one. */
 export interface ImportTarget {
-  create(id: string): Promise<Pick<DatasetWriter, 'id' | 'add' | 'finish' | 'abort'> & Partial<Pick<DatasetWriter, 'note'>>>;
+  create(id: string): Promise<Pick<DatasetWriter, 'id' | 'add' | 'finish' | 'abort'> & Partial<Pick<DatasetWriter, 'note' | 'putColumns' | 'putRepeats'>>>;
 }
 
 export interface ImportOptions {
@@ -79,12 +81,13 @@ export async function importDataset(source: ImportSource, target: ImportTarget, 
 type NamedRows = OpenedRows & { name: string; bytes: number };
 
 async function readInto(
-  writer: Pick<DatasetWriter, 'id' | 'add'> & Partial<Pick<DatasetWriter, 'note'>>, source: ImportSource, opened: readonly NamedRows[],
+  writer: Pick<DatasetWriter, 'id' | 'add'> & Partial<Pick<DatasetWriter, 'note' | 'putColumns' | 'putRepeats'>>, source: ImportSource, opened: readonly NamedRows[],
   progress: ImportProgress, options: ImportOptions,
 ): Promise<DatasetSummary> {
   const skippedLines: SkippedLine[] = [];
   const notices: string[] = [];
-  const usable = new UsableRows(options.mapping);
+  const columns = writer.putColumns && writer.putRepeats ? new ColumnWriter(writer as ColumnTarget) : null;
+  const usable = new UsableRows(columns, options.mapping);
   const parts: NonNullable<DatasetSummary['files']> = [];
   const several = opened.length > 1;
   let changed = 0;
@@ -109,7 +112,8 @@ async function readInto(
         changed++;
         await writer.note?.({ line: row.line, action: 'changed', reason: row.changed, ...file });
       }
-      usable.see(row.value);
+      usable.see(row.line, row.value);
+      if (columns?.full) await columns.flush();
       // The size in the source is not kept a row; the bytes read since the last one stand for it.
       await writer.add(row.line, row.value, Math.max(0, progress.bytes - counted));
       counted = progress.bytes;
@@ -119,11 +123,12 @@ async function readInto(
   progress.bytes = progress.totalBytes;
   options.onProgress?.({ ...progress });
   const detection = usable.end();
+  await columns?.finish();
   if (progress.rows === 0) refuseWithoutRows(source.name, progress, opened[0]!.format, skippedLines[0]);
   if (!detection) throw unknownShape(source.name, usable.firstRow);
   if (usable.count === 0) throw noUsableRows(source.name, progress.rows, { line: 1, reason: usable.firstProblem });
   return {
-    id: writer.id, name: source.name, source: source.kind, bytes: progress.totalBytes,
+    id: writer.id, name: source.name, source: source.kind, ...(source.hub ? { hub: source.hub } : {}), bytes: progress.totalBytes,
     rows: progress.rows, skipped: progress.skipped, skippedLines, changed, notices, ...(several ? { files: parts } : {}),
     mapping: detection.mapping, detectedBecause: detection.because, fields: detection.fields, createdAt: Date.now(),
   };
@@ -135,26 +140,28 @@ function refuseWithoutRows(name: string, { skipped, totalBytes }: ImportProgress
   throw notJson(name, `none of its ${skipped.toLocaleString('en')} rows can be read; line ${first.line}: ${first.reason}`);
 }
 
-/** Detects the shape from the first rows and counts the rows that make a conversation under it. */
+/** Detects the shape from the first rows, counts the rows that make a conversation under it, and notes their columns. */
 class UsableRows {
   count = 0;
   firstProblem = 'no row holds a prompt and an answer';
   firstRow: unknown = undefined;
-  #sample: unknown[] | null = [];
+  #sample: { line: number; value: unknown }[] | null = [];
   #detection: Detection | null = null;
+  readonly #columns: ColumnWriter | null;
   readonly #given: Mapping | undefined;
 
-  constructor(given?: Mapping) {
+  constructor(columns: ColumnWriter | null, given?: Mapping) {
+    this.#columns = columns;
     this.#given = given;
   }
 
-  see(value: unknown): void {
+  see(line: number, value: unknown): void {
     this.firstRow ??= value;
     if (this.#sample) {
-      this.#sample.push(value);
+      this.#sample.push({ line, value });
       if (this.#sample.length >= DETECT_ROWS) this.end();
     } else {
-      this.#judge(value);
+      this.#judge(line, value);
     }
   }
 
@@ -162,16 +169,17 @@ class UsableRows {
     const sample = this.#sample;
     if (sample) {
       this.#sample = null;
-      this.#detection = detect(sample);
+      this.#detection = detect(sample.map(({ value }) => value));
       if (this.#given) this.#detection = { fields: this.#detection?.fields ?? [], mapping: this.#given, because: 'The mapping came with the recipe.' };
-      for (const value of sample) this.#judge(value);
+      for (const { line, value } of sample) this.#judge(line, value);
     }
     return this.#detection;
   }
 
-  #judge(value: unknown): void {
+  #judge(line: number, value: unknown): void {
     if (!this.#detection) return;
     const row = toMessages(value, this.#detection.mapping, 'model');
+    this.#columns?.add(line, row.ok ? row.messages : null);
     if (row.ok && row.messages.some((message) => message.role === 'assistant')) this.count++;
     else if (this.count === 0) this.firstProblem = row.ok ? 'the row holds no answer' : row.reason;
   }

@@ -43,8 +43,9 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.importText': ({ text, name = PASTED_NAME }, context) => importBlob(state, new Blob([text]), name, 'file', context),
   'data.list': async () => (await state.data()).datasets.store.list(),
   'data.delete': async ({ datasetId }) => {
-    const { datasets, runs } = await state.data();
+    const { datasets, tables, runs } = await state.data();
     await runs.refuseIfTrainedOn(datasetId);
+    tables.forget(datasetId);
     await datasets.delete(datasetId);
     return null;
   },
@@ -64,6 +65,7 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   'data.leaveOutOverlap': async (args, context) => (await state.data()).datasets.leaveOutOverlap(args, context),
   'data.changes': async ({ datasetId, format, template, maxLength, recipe }, context) => {
     const training = template === undefined ? null : { model: state.needModel(), template, maxLength: maxLength ?? null, ...(recipe ? { recipe } : {}) };
-    return (await state.data()).datasets.changes(datasetId, format, training, context);
+    const { datasets, tables } = await state.data();
+    return datasets.changes(datasetId, format, training, context, tables.heldOut(datasetId, context));
   },
 });

@@ -4,19 +4,22 @@
  */
 import { EtudeError } from '../../config/errors.ts';
 import type { Recipe } from '../../config/recipe.ts';
-import { changesFile, type Draws } from '../../data/changes.ts';
+import { changesFile, type Change, type Draws } from '../../data/changes.ts';
 import { changesOfFixes, FixedRows } from '../../data/fixes.ts';
 import { FIXES } from '../../data/findings.ts';
 import { displayRow, encodeStoredRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
 import { importDataset, type ImportSource } from '../../data/importers/importDataset.ts';
-import { toMessages } from '../../data/messages.ts';
+import { messagesOfRow } from '../../data/messages.ts';
 import { overlap, type Overlap, type Pairs, type Side } from '../../data/overlap.ts';
+import { hashText } from '../../data/random.ts';
 import { buildReport, type BuiltReport } from '../../data/report.ts';
 import { leftOutBy, withRowOff, withRowOn } from '../../data/rowSwitch.ts';
 import { DatasetStore } from '../../data/store.ts';
+import { changesOfEdits, fileOfRow, indexBound } from '../../data/table/edits.ts';
+import { heldRows } from '../../data/table/heldRows.ts';
 import type { EncodedConversation, RefusedRow } from '../../data/template.ts';
 import type { EtudeDatabase } from '../../data/db.ts';
-import type { DatasetSummary, DisplayRow, FixSummary, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
+import type { DatasetSummary, DisplayRow, FindingKind, FixSummary, InspectedRow, Mapping, Message, TemplateId } from '../../data/types.ts';
 import type { OverlapPairs, Requests } from '../protocol.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { buildFeed, type RunFeed } from './feed.ts';
@@ -71,16 +74,21 @@ export class Datasets {
   }
 
   async rows(id: string, offset: number, limit: number): Promise<DisplayRow[]> {
-    const { mapping } = await this.get(id);
+    const { mapping, edits } = await this.get(id);
     const out: DisplayRow[] = [];
-    for await (const row of this.store.rows(id, offset, offset + limit)) out.push(displayRow(row, mapping));
+    // With rows taken out or added, the place of a row is not its index.
+    let place = edits ? 0 : offset;
+    for await (const row of this.store.rows(id, edits ? 0 : offset)) {
+      if (place >= offset + limit) break;
+      if (place++ >= offset) out.push(displayRow(row, mapping));
+    }
     return out;
   }
 
   async preview(id: string, index: number, mapping?: Mapping): Promise<Message[]> {
     const summary = await this.get(id);
-    const [row] = await this.store.rowsAt(id, [index]);
-    const found = toMessages(row!.value, mapping ?? summary.mapping, 'model');
+    const [row] = await (await this.fixed(id)).rowsAt(id, [index]);
+    const found = messagesOfRow(row!, mapping ?? summary.mapping, 'model');
     if (found.ok) return found.messages;
     throw new EtudeError({ code: `data.row.${found.kind}`, what: `Row ${index + 1} (line ${row!.line}) cannot be used: ${found.reason}.`, nextStep: 'Correct the mapping, or the row in the file.' });
   }
@@ -118,6 +126,28 @@ export class Datasets {
     return { part: 'train', pack: { number, of, from: tokens(rows.slice(0, rows.indexOf(index))), tokens: tokens(rows), capacity: recipe.data.maxLength, rows: rows.slice(0, 1000) } };
   }
 
+  /** Rows were edited: what was known of them is to be made again. */
+  touched(): void {
+    this.#version++;
+  }
+
+  /** All rows of a finding by the last report on the dataset. Throws EtudeError 'data.noReport'. */
+  async rowsOfFinding(id: string, kind: FindingKind): Promise<{ rows: Int32Array; stale: boolean }> {
+    const [of, , , version] = this.#report?.key.split('\n') ?? [];
+    const report = of === id ? await this.#report!.value.catch(() => null) : null;
+    if (!report) throw new EtudeError({ code: 'data.noReport', what: 'Rows can be chosen by a finding once there is a report on them.', nextStep: 'Wait for the report, or make it under Data, and choose again.' });
+    return { rows: report.rowsOf(kind), stale: version !== String(this.#version) };
+  }
+
+  /** Changes whenever a run on the dataset would see other rows: by mapping, edits, fixes or switches. */
+  async rowsKey(id: string): Promise<string> {
+    const { mapping } = await this.get(id);
+    const edits = (await this.store.edited(id))?.edits.map((edit) => edit.id) ?? [];
+    const fixes = (await this.store.fixes(id)).map((fix) => [fix.id, fix.rows.length, fix.appliedAt]);
+    const turns = [...(await this.store.trainedTurns(id))];
+    return hashText(JSON.stringify([Object.entries(mapping).sort(([a], [b]) => (a < b ? -1 : 1)), edits, fixes, turns])).toString(36);
+  }
+
   /** The report and the row index of it; made once for the same rows, mapping, switches, template and length. */
   async report(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext): Promise<BuiltReport> {
     const key = [id, template, maxLength, this.#version].join('\n');
@@ -138,7 +168,7 @@ export class Datasets {
 
   async #buildReport(model: LoadedModel, id: string, template: TemplateId, maxLength: number, context?: RequestContext) {
     const dataset = await this.get(id);
-    const fixed = await this.#fixed(id);
+    const fixed = await this.fixed(id);
     return buildReport({
       rows: fixed.rows(),
       read: (rows) => fixed.rowsAt(id, rows),
@@ -151,9 +181,9 @@ export class Datasets {
     });
   }
 
-  /** The dataset as its fixes leave it. */
-  async #fixed(id: string): Promise<FixedRows> {
-    return new FixedRows(this.store, id, await this.store.fixes(id));
+  /** The dataset as its edits and fixes leave it now, whatever comes later. */
+  async fixed(id: string): Promise<FixedRows> {
+    return new FixedRows(await this.store.snapshot(id), id, await this.store.fixes(id));
   }
 
   async fixes(id: string): Promise<FixSummary[]> {
@@ -203,8 +233,10 @@ export class Datasets {
 
   async #overlap(id: string, otherId: string, context: RequestContext): Promise<Overlap> {
     const side = async (of: string): Promise<Side> => {
-      const { rows: count, mapping } = await this.get(of);
-      const fixed = await this.#fixed(of);
+      const dataset = await this.get(of);
+      const { mapping } = dataset;
+      const count = indexBound(dataset);
+      const fixed = await this.fixed(of);
       return { rows: fixed.rows(), count, mapping, read: async (row) => (await fixed.rowsAt(of, [row]))[0]! };
     };
     const [one, other] = [await side(id), await side(otherId)];
@@ -226,21 +258,22 @@ export class Datasets {
   }
 
   /** The record of changes as a file; with `training` also what is dropped and cut on the way to the trainer, with its recipe what balance does. */
-  async changes(id: string, format: 'text' | 'json', training: RecordedTraining | null, context: RequestContext): Promise<Requests['data.changes']['result']> {
+  async changes(id: string, format: 'text' | 'json', training: RecordedTraining | null, context: RequestContext, heldOut?: AsyncIterable<Change>): Promise<Requests['data.changes']['result']> {
     const dataset = await this.get(id);
     const fixes = await this.store.fixes(id);
     const recorded = training && {
-      rows: (await this.#fixed(id)).rows(), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id),
+      rows: (await this.fixed(id)).rows(), encoder: training.model.encoder(training.template, training.maxLength), trainedTurns: await this.store.trainedTurns(id),
       ...(await this.#draws(id, training, context)),
     };
-    return changesFile({ dataset, notes: this.store.notes(id), signal: context.signal, fixes: changesOfFixes(fixes), ...(recorded ? { training: recorded } : {}) }, format);
+    const edits = changesOfEdits((await this.store.edited(id))?.edits ?? [], (row) => fileOfRow(dataset.files, row));
+    return changesFile({ dataset, ...(heldOut ? { split: heldOut } : {}), notes: this.store.notes(id), signal: context.signal, edits, fixes: changesOfFixes(fixes), ...(recorded ? { training: recorded } : {}) }, format);
   }
 
   async #draws(id: string, { model, recipe }: RecordedTraining, context: RequestContext): Promise<{ balance?: Draws }> {
     if (!recipe) return {};
     const { balance, feed, stepsPerEpoch } = await this.feed(model, id, recipe, { context });
     const epochs = Math.max(1, Math.ceil(feed.totalSteps / stepsPerEpoch));
-    return balance ? { balance: { epochs, times: balance.timesDrawn(epochs, (await this.get(id)).rows) } } : {};
+    return balance ? { balance: { epochs, times: balance.timesDrawn(epochs, indexBound(await this.get(id))) } } : {};
   }
 
   /** @param heldOut dataset indices held out when the run began; chosen anew without */
@@ -248,15 +281,29 @@ export class Datasets {
     const { template, maxLength } = recipe.data;
     const dataset = await this.get(id);
     const built = await this.report(model, id, template, maxLength, options.context);
-    const source = storedRowSource(await this.#fixed(id), id, dataset.mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
-    return buildFeed({ dataset, built, recipe, source, ...(options.heldOut ? { heldOut: options.heldOut } : {}) });
+    const source = storedRowSource(await this.fixed(id), id, dataset.mapping, model.encoder(template, maxLength), await this.store.trainedTurns(id));
+    const heldOut = options.heldOut ?? (await this.#chosenHeldOut(dataset, built));
+    return buildFeed({ dataset, built, recipe, source, ...(heldOut ? { heldOut } : {}) });
+  }
+
+  /** Rows that a split made by hand holds out, as far as they can be trained; null where there is none. */
+  async #chosenHeldOut(dataset: DatasetSummary, { index: { usable } }: BuiltReport): Promise<Int32Array | null> {
+    const split = await this.store.split(dataset.id);
+    if (!split) return null;
+    const held = new Set(await heldRows(this.store, dataset, split));
+    const heldOut = usable.filter((row) => held.has(row));
+    if (heldOut.length < usable.length || usable.length === 0) return heldOut;
+    throw new EtudeError({
+      code: 'data.allHeldOut', what: `The split holds out all of the ${usable.length.toLocaleString('en')} rows that can be trained.`, expected: 'At least one row to train on.',
+      likelyCause: 'The other rows were deleted or left out since the split was made.', nextStep: 'Make the split again under Data, or take it back.',
+    });
   }
 
   /** The questions of some rows, with the answers their rows give. */
   async prompts(model: LoadedModel, id: string, rows: ArrayLike<number>, template: TemplateId): Promise<{ index: number; messages: Message[]; prompt: string; reference: string }[]> {
     const { mapping } = await this.get(id);
     const encoder = model.encoder(template, null);
-    return (await (await this.#fixed(id)).rowsAt(id, rows)).flatMap((row) => {
+    return (await (await this.fixed(id)).rowsAt(id, rows)).flatMap((row) => {
       const found = messagesOf(row, mapping, encoder);
       const last = found.ok ? found.messages.findLastIndex((m) => m.role === 'assistant') : -1;
       if (!found.ok || last < 1) return [];

@@ -1,12 +1,18 @@
 /** Answers about single rows: views of the table, edits, the split, export. */
 import type { RowRequests } from '../protocolRows.ts';
 import type { Handlers } from './handlers.ts';
-import { refuse } from './refuse.ts';
 import type { SessionState } from './state.ts';
 
-const later = (): Promise<never> => Promise.reject(refuse('protocol.unknown', 'This worker does not know this request yet.', 'Reload the page.'));
-
-export const rowHandlers = (_state: SessionState): Pick<Handlers, keyof RowRequests> => ({
-  'data.view': later, 'data.viewRows': later, 'data.viewClose': later, 'data.editRow': later, 'data.addRow': later, 'data.deleteRows': later,
-  'data.undoEdit': later, 'data.edits': later, 'data.exportRows': later, 'data.setSplit': later, 'data.create': later,
+export const rowHandlers = (state: SessionState): Pick<Handlers, keyof RowRequests> => ({
+  'data.view': async (args, context) => (await state.data()).tables.view(args, context),
+  'data.viewRows': async (args, context) => (await state.data()).tables.viewRows(args, context),
+  'data.viewClose': async (args) => ((await state.data()).tables.close(args), null),
+  'data.editRow': async (args) => (await state.data()).tables.editRow(args),
+  'data.addRow': async (args) => (await state.data()).tables.addRow(args),
+  'data.deleteRows': async (args, context) => (await state.data()).tables.deleteRows(args, context),
+  'data.undoEdit': async (args) => (await state.data()).tables.undoEdit(args),
+  'data.edits': async ({ datasetId }) => (await state.data()).tables.edits(datasetId),
+  'data.exportRows': async (args, context) => (await state.data()).tables.exportRows(args, context),
+  'data.setSplit': async (args, context) => (await state.data()).tables.setSplit(args, context),
+  'data.create': async (args) => (await state.data()).tables.create(args),
 });

@@ -12,10 +12,13 @@ import type { SessionEnvironment } from './environment.ts';
 import type { LoadedModel } from './loadedModel.ts';
 import { DeviceMemory } from './memoryPlanning.ts';
 import { refuse } from './refuse.ts';
+import { RowTables } from './rowTables.ts';
 import { LOST_WITHIN, type RunControl } from './runControl.ts';
 import { Runs } from './runs.ts';
 import type { Tuned } from './tuned.ts';
 import { rememberVariants } from './tuning.ts';
+
+interface StoredData { db: EtudeDatabase; datasets: Datasets; tables: RowTables; runs: Runs }
 
 export class SessionState {
   readonly environment: SessionEnvironment;
@@ -31,7 +34,7 @@ export class SessionState {
   #engine: Promise<Engine> | null = null;
   /** Settles when the device opened last is lost. */
   #loss: Promise<UserMessage> | null = null;
-  #database: Promise<{ db: EtudeDatabase; datasets: Datasets; runs: Runs }> | null = null;
+  #database: Promise<StoredData> | null = null;
   /** From the request for a run to its end: reading rows and compiling come before there is a RunControl. */
   #busy = false;
   #work: Promise<unknown> | null = null;
@@ -80,10 +83,11 @@ export class SessionState {
     return { vendor, architecture, description, software, f16, subgroups, maxBufferSize: engine.limits.maxBufferSize, memoryBudget: this.memory.budget(engine.limits.maxBufferSize).bytes, maxBindingSize: engine.maxBinding, gflops: this.gflops };
   }
 
-  data(): Promise<{ db: EtudeDatabase; datasets: Datasets; runs: Runs }> {
-    this.#database ??= openDatabase(this.environment.database).then((db) => ({
-      db, datasets: new Datasets(db, this.environment), runs: new Runs(db, this.environment.locks),
-    })).catch((error: unknown) => {
+  data(): Promise<StoredData> {
+    this.#database ??= openDatabase(this.environment.database).then((db) => {
+      const datasets = new Datasets(db, this.environment);
+      return { db, datasets, tables: new RowTables(db, datasets, this.environment.emit), runs: new Runs(db, this.environment.locks) };
+    }).catch((error: unknown) => {
       this.#database = null;
       throw error;
     });

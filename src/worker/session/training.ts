@@ -3,6 +3,7 @@ import { loraConfigSchema, type LoraConfig, type Recipe } from '../../config/rec
 import { adapterTargets, type AdapterState } from '../../formats/peftAdapter.ts';
 import { allTargets, LoraAdapter, targetsOf } from '../../model/lora.ts';
 import type { Forecast, RunDetail, RunSummary } from '../protocol.ts';
+import type { Datasets } from './datasets.ts';
 import type { RunFeed } from './feed.ts';
 import type { RequestContext } from './environment.ts';
 import type { LoadedModel } from './loadedModel.ts';
@@ -31,6 +32,7 @@ export async function startRun(state: SessionState, datasetId: string, recipe: R
   if (start) refuseOutOfBounds(start.config);
   const lora = start ? start.config : recipe.lora;
   const used: Recipe = { ...recipe, lora, model: pinned(model, recipe.model) };
+  const rowsKey = await datasets.rowsKey(datasetId);
   const feed = await datasets.feed(model, datasetId, used, options.context ? { context: options.context } : {});
   const targets = start ? targetsOf(start) : allTargets(model.config, lora.targetModules);
   const adapter = new LoraAdapter(model.gpu.engine, model.config, lora, targets);
@@ -46,6 +48,7 @@ export async function startRun(state: SessionState, datasetId: string, recipe: R
     recipe: used,
     model: { source: model.summary.source, name: model.summary.name, architecture: model.summary.architecture },
     dataset: { id: dataset.id, name: dataset.name, rows: dataset.rows },
+    rowsKey,
     step: 0,
     totalSteps: feed.feed.totalSteps,
     finalLoss: null,
@@ -71,6 +74,7 @@ export async function resumeRun(state: SessionState, runId: string, context: Req
   if (!detail.resumable) throw refuse('run.notResumable', `${detail.name} has made all of its ${detail.totalSteps} steps.`, 'Start a new run.');
   checkModel(model, detail);
   refuseOtherQuantization(model, detail);
+  await refuseOtherRows(datasets, detail);
   // The same variants give the same bits; on another device they may not exist, and its own are used.
   if (checkpoint.device === model.gpu.engine.info.key) Object.assign(model.gpu.engine.variants, checkpoint.variants);
   const feed = await datasets.feed(model, detail.dataset.id, detail.recipe, { heldOut: checkpoint.heldOut, context });
@@ -97,6 +101,16 @@ function pinned(model: LoadedModel, named: Recipe['model']): Recipe['model'] {
   const { source, name, revision, quantization } = model.summary;
   const { quantization: _, ...asked } = named;
   return { ...(source === 'hub' && revision !== null ? { source, name, revision } : asked), ...(quantization === 'none' ? {} : { quantization }) };
+}
+
+/** A run goes on with the rows that it began with. */
+async function refuseOtherRows(datasets: Datasets, { name, rowsKey, dataset, createdAt }: RunDetail): Promise<void> {
+  const edits = (await datasets.store.edited(dataset.id))?.edits ?? [];
+  // A run of an earlier Etude knows no key.
+  const same = rowsKey === undefined ? edits.every(({ at }) => at < createdAt) : rowsKey === (await datasets.rowsKey(dataset.id));
+  if (same) return;
+  const later = edits.filter(({ at }) => at > createdAt).length;
+  throw refuse('run.otherRows', `The rows of ${dataset.name} are not those that ${name} was trained on any more${later > 0 ? `: ${later === 1 ? '1 edit was' : `${later} edits were`} made since` : ''}.`, `Take back under Data what was changed since (edits, fixes, switches of turns, the mapping), then resume; or start a new run, which may go on from this run's adapter.`);
 }
 
 const STORED = { none: 'as stored', int8: 'in 8 bits', nf4: 'in 4 bits' };
