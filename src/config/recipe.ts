@@ -149,17 +149,23 @@ export const QUANTIZATIONS = ['none', 'int8', 'nf4'] as const;
 export const quantizationSchema = z.enum(QUANTIZATIONS);
 export type Quantization = z.infer<typeof quantizationSchema>;
 
+const revision = z.string().max(64).regex(/^[\w.\-/]*$/);
+
 export const recipeSchema = z.strictObject({
   version: z.literal(1).default(1),
   /** Which base model; a folder is only named, since its files stay on the machine. */
   model: z.strictObject({
-    source: z.enum(['builtin', 'folder', 'hub']), name, revision: z.string().max(64).regex(/^[\w.\-/]*$/).optional(),
+    source: z.enum(['builtin', 'folder', 'hub']), name, revision: revision.optional(),
     /** Left out: 'none'. */
     quantization: quantizationSchema.optional(),
   })
     .default({ source: 'builtin', name: 'builtin' }),
-  /** Which data; a file is only named. */
-  dataset: z.strictObject({ source: z.enum(['builtin', 'file']), name, /** Left out: what is detected. */ mapping: mappingSchema.optional() }).default({ source: 'builtin', name: 'builtin' }),
+  /** Which data; a file is only named, a dataset of the hub by commit, config and split. */
+  dataset: z.strictObject({
+    source: z.enum(['builtin', 'file', 'hub']), name, revision: revision.optional(), config: name.max(80).optional(), split: name.max(80).optional(),
+    /** Left out: what is detected. */
+    mapping: mappingSchema.optional(),
+  }).default({ source: 'builtin', name: 'builtin' }),
   data: dataConfigSchema.prefault({}),
   lora: loraConfigSchema.prefault({}),
   training: trainingConfigSchema.prefault({}),

@@ -25,9 +25,9 @@ export interface RowIndex {
   /** Labels that count; 0 for a row that must not reach the trainer. */
   targets: Int32Array;
   promptHashes: Float64Array;
-  /** Rows that can be trained, in file order. */
   /** What each row asks for, a place in TASK_TYPES. */
   tasks: Uint8Array;
+  /** Rows that can be trained, in file order. */
   usable: Int32Array;
 }
 

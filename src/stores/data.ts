@@ -1,9 +1,11 @@
 /** The datasets in this browser, the one in use, and how it is looked at. */
 import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
+import { toRecipeName } from '../config/recipe.ts';
+import { arrived, expectedMapping } from './expected.ts';
 import { readStored, writeStored } from './persist.ts';
 import { announce } from './session.ts';
-import type { DatasetSummary, DataSource, Mapping, Progress } from './types.ts';
+import type { DatasetSummary, DataSource, Mapping, Progress, Requests } from './types.ts';
 import { failure, request } from './worker.ts';
 
 export type DataView = 'mask' | 'table' | 'mapping' | 'overlap';
@@ -18,12 +20,14 @@ interface DataState {
   view: DataView;
   /** 0-based row of the mask inspector. */
   row: number;
+  /** Several files that came in at once, and what they became, until something else does. */
+  together: { files: File[]; ids: string[] } | null;
   /** Rises when rows on screen are out of date. */
   version: number;
 }
 
 export const useData = create<DataState>(() => ({
-  datasets: null, currentId: null, importing: null, error: null, view: 'mask', row: 0, version: 0,
+  datasets: null, currentId: null, importing: null, error: null, together: null, view: 'mask', row: 0, version: 0,
 }));
 
 export const currentDataset = (s: DataState): DatasetSummary | null => s.datasets?.find((d) => d.id === s.currentId) ?? null;
@@ -59,7 +63,7 @@ async function bringIn(name: string, bytes: number | null, ask: (options: Reques
   importing?.abort();
   const controller = new AbortController();
   importing = controller;
-  useData.setState({ error: null, importing: { name, bytes, progress: null, startedAt: Date.now() } });
+  useData.setState({ error: null, together: null, importing: { name, bytes, progress: null, startedAt: Date.now() } });
   // Asked of the page because a worker cannot: keeps the browser from clearing rows and runs under pressure.
   void globalThis.navigator?.storage?.persist?.().catch(() => false);
   try {
@@ -82,17 +86,57 @@ async function bringIn(name: string, bytes: number | null, ask: (options: Reques
   }
 }
 
+/** Asks with the mapping of a shared recipe where it is for this name; what it fits no row of is mapped as detected. */
+async function mapped(name: string | null, ask: (mapping?: Mapping) => Promise<DatasetSummary[]>): Promise<DatasetSummary[]> {
+  const expected = expectedMapping();
+  if (!expected || (name !== null && toRecipeName(name) !== expected.name)) {
+    const made = await ask();
+    arrived(made, true);
+    return made;
+  }
+  try {
+    const made = await ask(expected.mapping);
+    arrived(made, true);
+    return made;
+  } catch (error) {
+    if (failure(error)?.code !== 'data.noUsableRows') throw error;
+    const made = await ask();
+    arrived(made, false);
+    return made;
+  }
+}
+
 export const importData = (source: DataSource): Promise<boolean> => (source.kind === 'file'
-  ? bringIn(source.file.name, source.file.size, async (options) => [await request('data.import', { source }, options)])
+  ? bringIn(source.file.name, source.file.size, (options) => mapped(source.file.name, async (mapping) => [await request('data.import', { source, ...(mapping ? { mapping } : {}) }, options)]))
   : bringIn('Built-in data', null, async (options) => [await request('data.import', { source }, options)]));
 
-/** Shards of one set become one dataset, other files one each. */
-export async function importFiles(files: File[]): Promise<boolean> {
+/** Shards of one set become one dataset, other files one each; `join` overrules. */
+export async function importFiles(files: File[], join: Requests['data.importFiles']['args']['join'] = 'auto'): Promise<boolean> {
   const [file] = files;
   if (!file) return false;
   if (files.length === 1) return importData({ kind: 'file', file });
-  return bringIn(`${files.length} files`, files.reduce((sum, f) => sum + f.size, 0), (options) => request('data.importFiles', { files }, options));
+  let made: DatasetSummary[] = [];
+  const done = await bringIn(`${files.length} files`, files.reduce((sum, f) => sum + f.size, 0), async (options) => {
+    const expected = expectedMapping();
+    made = await request('data.importFiles', { files, join, ...(expected ? { expected } : {}) }, options);
+    arrived(made, true);
+    return made;
+  });
+  if (done) useData.setState({ together: { files, ids: made.map((dataset) => dataset.id) } });
+  return done;
 }
+
+/** Makes of the files that came last the other thing: one dataset of several, or one each. What they were goes. */
+export async function joinFiles(join: 'one' | 'each'): Promise<void> {
+  const { together } = useData.getState();
+  if (!together) return;
+  if (!await importFiles(together.files, join)) return useData.setState({ together });
+  for (const id of together.ids) await deleteDataset(id);
+}
+
+/** A split of a dataset repository: downloaded as far as it is not cached, then imported, pinned to its commit. */
+export const importHub = (args: Requests['data.importHub']['args'], bytes: number): Promise<boolean> =>
+  bringIn(args.repo, bytes, (options) => mapped(args.repo, async (mapping) => [await request('data.importHub', { ...args, ...(mapping ? { mapping } : {}) }, options)]));
 
 /** Rows pasted or typed by hand. */
 export const importText = (text: string): Promise<boolean> =>

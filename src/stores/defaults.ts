@@ -1,14 +1,13 @@
 /** Which recipe suits the model and data in use, as long as nobody has chosen otherwise. */
 import { BUILTIN_DATA, BUILTIN_MODEL } from '../config/builtin.ts';
 import { builtinRecipe } from '../config/builtinRecipe.ts';
-import { defaultRecipe, recipeSchema, type Recipe } from '../config/recipe.ts';
+import { mappingSchema } from '../config/mapping.ts';
+import { defaultRecipe, recipeSchema, toRecipeName, type Recipe } from '../config/recipe.ts';
 import { currentDataset, useData } from './data.ts';
 import { useModel } from './model.ts';
 import { recordSources, setRecipe, useRecipe } from './recipe.ts';
 import type { DatasetSummary, ModelSummary } from './types.ts';
 
-const NOT_IN_A_NAME = /[^\p{L}\p{N} ._\-/@+():]/gu;
-const recipeName = (name: string): string => name.replace(NOT_IN_A_NAME, '_').slice(0, 200);
 
 /** The recipe nobody has touched: the built-in one for the built-in pair, else the defaults, cut to what the model can read. */
 export function untouchedRecipe(model: ModelSummary | null, dataset: DatasetSummary | null): Recipe {
@@ -35,11 +34,21 @@ export function adaptRecipe(): void {
   }
   recordSources(
     model && (model.source === 'builtin' ? { source: 'builtin', name: BUILTIN_MODEL.name } : {
-      source: model.source, name: recipeName(model.name),
+      source: model.source, name: toRecipeName(model.name),
       ...(model.revision === null ? {} : { revision: model.revision }), ...(model.quantization === 'none' ? {} : { quantization: model.quantization }),
     }),
-    dataset && (dataset.source === 'builtin' ? { source: 'builtin', name: BUILTIN_DATA.name } : { source: 'file', name: recipeName(dataset.name) }),
+    dataset && recordOf(dataset),
   );
+}
+
+/** A dataset as a recipe names it: with how its fields map, and of the hub with commit, config and split, so that a colleague can get it. */
+function recordOf({ source, name, hub, mapping }: DatasetSummary): Recipe['dataset'] {
+  if (source === 'builtin') return { source, name: BUILTIN_DATA.name };
+  const fields = mappingSchema.safeParse(mapping);
+  const how = fields.success ? { mapping: fields.data } : {};
+  if (!hub) return { source: 'file', name: toRecipeName(name), ...how };
+  const { config, split } = hub;
+  return { source: 'hub', name: toRecipeName(hub.repo), revision: hub.commit, config: toRecipeName(config).slice(0, 80), split: toRecipeName(split).slice(0, 80), ...how };
 }
 
 /** Back to what nobody has touched. */

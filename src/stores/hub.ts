@@ -117,9 +117,9 @@ export async function listCached(): Promise<void> {
   }
 }
 
-export async function deleteCached(repo: string, commit: string): Promise<void> {
+export async function deleteCached(repo: string, commit: string, kind: CachedModel['kind']): Promise<void> {
   try {
-    await request('cache.delete', { repo, commit });
+    await request('cache.delete', { repo, commit, ...(kind === 'dataset' ? { kind } : {}) });
   } catch (error) {
     useHub.setState({ cacheError: failure(error) });
     return;
@@ -129,7 +129,7 @@ export async function deleteCached(repo: string, commit: string): Promise<void> 
 }
 
 /** The complete or begun download of a repository, newest first. */
-export const cachedOf = (s: HubState, repo: string): CachedModel | null => s.cached?.find((c) => c.repo === repo) ?? null;
+export const cachedOf = (s: HubState, repo: string): CachedModel | null => s.cached?.find((c) => c.kind === 'model' && c.repo === repo) ?? null;
 
 /** Asked of the page because a worker cannot, when a download begins: keeps the browser from clearing it under pressure. */
 export async function askToPersist(): Promise<boolean> {

@@ -3,6 +3,7 @@ import { create } from 'zustand';
 import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
 import { decodeShare, hasShare, shareLink } from '../config/shareUrl.ts';
+import { expectDataset } from './expected.ts';
 import { chooseHub } from './model.ts';
 import { setRecipe } from './recipe.ts';
 import { goTo, openDialog } from './session.ts';
@@ -40,6 +41,7 @@ export function takeIncoming(): void {
   setRecipe(incoming.recipe);
   const { source, name, revision } = incoming.recipe.model;
   // Chosen, not loaded: a link never downloads by itself.
+  expectDataset(incoming.recipe.dataset);
   if (source === 'hub') chooseHub({ repo: name, ...(revision === undefined ? {} : { revision }) });
   forgetLink();
   goTo('recipe');

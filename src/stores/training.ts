@@ -54,7 +54,7 @@ export async function startTraining(): Promise<void> {
   const { tuned, continueFrom } = useTuned.getState();
   const fromTuned = tuned !== null && continueFrom;
   const dataset = currentDataset(useData.getState());
-  const title = dataset?.source === 'file' ? dataset.name : BUILTIN_DATA.title;
+  const title = dataset && dataset.source !== 'builtin' ? dataset.name : BUILTIN_DATA.title;
   await follow(request('train.start', { datasetId, recipe, name: fromTuned ? `${title} · from ${tuned.name}` : `${title} · rank ${recipe.lora.r}`, fromTuned }));
 }
 

@@ -8,10 +8,12 @@ import type { Quantization, Recipe, RecomputePolicy } from '../config/recipe.ts'
 import type {
   DataReport, DatasetSummary, DisplayRow, FindingKind, FixSummary, InspectedRow, Mapping, Message, TemplateId,
 } from '../data/types.ts';
+import type { HubDataRequests } from './protocolHub.ts';
 import type { RowRequests, ViewEvent } from './protocolRows.ts';
 
 export type { EditSummary, QualityPart, RowRequests, RowView, SplitChoice, SplitSummary, ViewEvent, ViewRow, ViewSummary } from './protocolRows.ts';
 export type { TaskType } from '../data/taskTypes.ts';
+export type { HubDataset, HubSplit } from './protocolHub.ts';
 export type { MixGroup, TrainingMix } from '../config/balance.ts';
 export type {
   DataAdvice, DataReport, DatasetSummary, DisplayRow, Finding, FindingKind, FixSummary, InspectedRow, InspectedToken, InspectedTurn, SkippedLine,
@@ -263,7 +265,9 @@ export interface HubInspection {
   problem: UserMessage | null;
 }
 
+/** A model, or files of a dataset, that the cache keeps. */
 export interface CachedModel {
+  kind: 'model' | 'dataset';
   repo: string;
   commit: string;
   /** Branches and tags under which it was asked for. */
@@ -277,7 +281,7 @@ export interface CachedModel {
 }
 
 /** Every request: its arguments and its result. */
-export interface Requests extends RowRequests {
+export interface Requests extends RowRequests, HubDataRequests {
   /** The page is looked at, or is hidden: decides how long pieces of GPU work may be. */
   'page.watched': { args: { watched: boolean }; result: null };
   'device.open': { args: { measure?: boolean }; result: DeviceInfo };
@@ -292,11 +296,11 @@ export interface Requests extends RowRequests {
   /** Kept in memory until the worker ends; sent to the hub's own host alone. */
   'hub.setToken': { args: { token: string | null }; result: null };
   'cache.list': { args: Record<string, never>; result: CachedModel[] };
-  'cache.delete': { args: { repo: string; commit: string }; result: null };
+  'cache.delete': { args: { repo: string; commit: string; kind?: CachedModel['kind'] }; result: null };
   /** `mapping` is used instead of what is detected (a recipe or share link carries one). */
   'data.import': { args: { source: DataSource; mapping?: Mapping }; result: DatasetSummary };
   /** Several files at once: shards of one set become one dataset, others one each; `join` overrules. All or nothing a dataset. */
-  'data.importFiles': { args: { files: File[]; join?: 'auto' | 'one' | 'each' }; result: DatasetSummary[] };
+  'data.importFiles': { args: { files: File[]; join?: 'auto' | 'one' | 'each'; /** For the dataset that a recipe would call by this name. */ expected?: { name: string; mapping: Mapping } }; result: DatasetSummary[] };
   /** A pasted snippet: JSON, JSON Lines, a table or plain text, by what it holds. */
   'data.importText': { args: { text: string; name?: string }; result: DatasetSummary };
   'data.list': { args: Record<string, never>; result: DatasetSummary[] };

@@ -124,8 +124,11 @@ export class FakeWorker implements WorkerLike {
     this.#datasets = options.datasets ?? [];
   }
 
-  /** From now on this request fails. */
-  fail(name: RequestName, error: UserMessage): void { this.#o.fail = { ...this.#o.fail, [name]: error }; }
+  /** From now on this request fails, or so many times. */
+  fail(name: RequestName, error: UserMessage, times = Infinity): void {
+    this.#o.fail = { ...this.#o.fail, [name]: error };
+    this.#failures.set(name, times);
+  }
   terminate(): void { this.onmessage = null; }
 
   postMessage(message: ToWorker): void {
@@ -140,7 +143,9 @@ export class FakeWorker implements WorkerLike {
   async #answer({ id, name, args }: ToWorker): Promise<void> {
     if (this.#o.delay) await this.wait(this.#o.delay);
     const failure = this.#o.fail?.[name];
-    if (failure) return this.#post({ kind: 'error', id, error: failure });
+    const left = this.#failures.get(name) ?? Infinity;
+    this.#failures.set(name, left - 1);
+    if (failure && left > 0) return this.#post({ kind: 'error', id, error: failure });
     try {
       const handler = this.#handlers[name] as (args: unknown, id: number) => unknown;
       const result = await handler(args, id);
@@ -196,6 +201,7 @@ export class FakeWorker implements WorkerLike {
   /** Rows switched off whole. */
   #off: number[] = [];
   #cached: CachedModel[] = [];
+  readonly #failures = new Map<RequestName, number>();
   readonly #rows = new FakeRows({
     pairOf,
     dataset: (id) => this.#datasets.find((d) => d.id === id)!,
@@ -224,7 +230,7 @@ export class FakeWorker implements WorkerLike {
         this.emit({ type: 'progress', requestId: id, label: '', done: (i * MODEL.weightBytes) / 4, total: MODEL.weightBytes, unit: 'bytes' });
       }
       if (source.kind === 'hub') {
-        this.#cached = [{ repo: source.repo, commit: FAKE_COMMIT, revisions: ['main'], bytes: HUB_BYTES, totalBytes: HUB_BYTES, complete: true, lastUsedAt: Date.now() }];
+        this.#cached = [{ kind: 'model', repo: source.repo, commit: FAKE_COMMIT, revisions: ['main'], bytes: HUB_BYTES, totalBytes: HUB_BYTES, complete: true, lastUsedAt: Date.now() }];
         return { ...MODEL, source: 'hub', name: source.repo, revision: FAKE_COMMIT, quantization };
       }
       return source.kind === 'builtin' ? MODEL : { ...MODEL, source: 'folder', name: source.name, quantization };
@@ -243,6 +249,16 @@ export class FakeWorker implements WorkerLike {
       memory: { weights: HUB_BYTES, training: 2 * HUB_BYTES },
       problem: repo.endsWith('gated') && this.#token === null ? needsToken(repo) : null,
     }),
+    'hub.inspectDataset': ({ repo, revision }) => {
+      const files = (split: string, count: number, bytes: number) => ({ name: split, bytes: count * bytes, cachedBytes: 0, files: Array.from({ length: count }, (_, i) => ({ path: `data/${split}-${i}.parquet`, bytes, cachedBytes: 0 })) });
+      const configs = repo.endsWith('empty') ? [] : [{ name: 'default', splits: [files('train', 2, 43_000_000), files('test', 1, 5_100_000)] }];
+      return { repo, revision: revision ?? 'main', commit: FAKE_COMMIT, licence: 'cc-by-4.0', gated: repo.endsWith('gated'), configs, because: 'Divided by the names of its Parquet files.', problem: repo.endsWith('gated') && this.#token === null ? needsToken(repo, 'dataset') : null };
+    },
+    'data.importHub': ({ repo, revision = FAKE_COMMIT, config = 'default', split = 'train', mapping }) => {
+      const made: DatasetSummary = { ...this.#dataset(`${repo} ${split}`, 'file', this.#o.rows ?? 999, 86_000_000), source: 'hub', hub: { repo, commit: revision, config, split }, ...(mapping ? { mapping } : {}) };
+      this.#datasets = [made, ...this.#datasets.filter((d) => d.id !== made.id)];
+      return made;
+    },
     'hub.setToken': ({ token }) => { this.#token = token; return null; },
     'cache.list': () => this.#cached,
     'cache.delete': ({ repo }) => { this.#cached = this.#cached.filter((c) => c.repo !== repo); return null; },

@@ -16,7 +16,7 @@ async function open(options: FakeOptions = {}) {
     ...await import('../../src/stores/exporting.ts'), ...await import('../../src/stores/inspect.ts'), ...await import('../../src/stores/model.ts'),
     ...await import('../../src/stores/plan.ts'), ...await import('../../src/stores/recipe.ts'), ...await import('../../src/stores/run.ts'),
     ...await import('../../src/stores/runs.ts'), ...await import('../../src/stores/session.ts'), ...await import('../../src/stores/share.ts'),
-    ...await import('../../src/stores/training.ts'), ...await import('../../src/stores/tuned.ts'), ...await import('../../src/stores/defaults.ts'),
+    ...await import('../../src/stores/training.ts'), ...await import('../../src/stores/tuned.ts'), ...await import('../../src/stores/defaults.ts'), ...await import('../../src/stores/expected.ts'), ...await import('../../src/stores/hubData.ts'),
   };
   const worker = new FakeWorker({ stepMs: 0, delay: 0, totalSteps: 8, ...options });
   connect(new WorkerClient(() => worker));
@@ -364,4 +364,63 @@ test('a blocked storage is no obstacle', async () => {
   vi.stubGlobal('localStorage', { getItem: () => { throw new Error('blocked'); }, setItem: () => { throw new Error('blocked'); } });
   const s = await open();
   expect(s.setSetting('lora', 'r', 24)).toBe(true);
+});
+
+test('the mapping of a share link is applied when the file it names comes in, and to no other', async () => {
+  const s = await open();
+  await s.ready();
+  const mapping = { shape: 'table' as const, instruction: 'frage', output: 'antwort' };
+  s.openFragment(encodeShare({ ...defaultRecipe(), dataset: { source: 'file', name: 'rows.csv', mapping } }));
+  s.takeIncoming();
+  const given = (name: string): unknown[] => s.worker.received.filter((m) => m.name === name).map((m) => m.args);
+  await s.importFiles([new File(['x'], 'other.csv')]);
+  expect(given('data.import').at(-1)).not.toHaveProperty('mapping');
+  expect(s.useExpected.getState()).toMatchObject({ dataset: { name: 'rows.csv' }, note: null });
+  await s.importFiles([new File(['a,b'], 'rows.csv')]);
+  expect(given('data.import').at(-1)).toMatchObject({ mapping });
+  expect(s.useExpected.getState()).toEqual({ dataset: null, note: 'rows.csv is mapped as the shared recipe says.' });
+  await s.importFiles([new File(['a,b'], 'rows.csv')]);
+  expect(given('data.import').at(-1)).not.toHaveProperty('mapping');
+});
+
+test('a mapping that fits no row is left, the file is mapped as detected, and both are said', async () => {
+  const s = await open();
+  await s.ready();
+  s.openFragment(encodeShare({ ...defaultRecipe(), dataset: { source: 'file', name: 'rows.csv', mapping: { shape: 'table', instruction: 'x', output: 'y' } } }));
+  s.takeIncoming();
+  s.worker.fail('data.import', { code: 'data.noUsableRows', what: 'rows.csv has no usable row.' }, 1);
+  expect(await s.importFiles([new File(['a,b'], 'rows.csv')])).toBe(true);
+  expect(s.useExpected.getState().note).toContain('fits no row of rows.csv');
+});
+
+test('a dataset of the hub is asked for by name, chosen by split, pinned to its commit, and carried by the recipe', async () => {
+  const s = await open();
+  await s.ready();
+  s.openFragment(encodeShare({ ...defaultRecipe(), dataset: { source: 'hub', name: 'org/rows', revision: 'main', split: 'test' } }));
+  s.takeIncoming();
+  const asked = s.worker.received.length;
+  await s.lookAtDataset('https://huggingface.co/datasets/org/rows', { split: 'test' });
+  expect(s.worker.received.slice(asked).map((m) => [m.name, m.args])).toEqual([['hub.inspectDataset', { repo: 'org/rows' }]]);
+  expect(s.useHubData.getState()).toMatchObject({ config: 'default', split: 'test' });
+  const { commit } = s.useHubData.getState().found!;
+  expect(await s.importHub({ repo: 'org/rows', revision: commit, config: 'default', split: 'test' }, 5)).toBe(true);
+  expect(s.useExpected.getState().dataset).toBeNull();
+  expect(s.useRecipe.getState().recipe.dataset).toMatchObject({ source: 'hub', name: 'org/rows', revision: commit, config: 'default', split: 'test', mapping: expect.anything() });
+  s.worker.fail('hub.inspectDataset', { code: 'hub.notFound', what: 'The hub has no dataset org/none for you.' });
+  await s.lookAtDataset('org/none');
+  expect(s.useHubData.getState()).toMatchObject({ found: null, error: { code: 'hub.notFound' } });
+});
+
+test('files that came together are joined or kept apart afterwards, and what they were goes', async () => {
+  const s = await open();
+  await s.ready();
+  const files = [new File(['{}'], 'a.jsonl'), new File(['{}'], 'b.jsonl')];
+  await s.importFiles(files);
+  expect(s.useData.getState().together).toMatchObject({ files, ids: [expect.any(String), expect.any(String)] });
+  const { ids } = s.useData.getState().together!;
+  await s.joinFiles('one');
+  expect(s.worker.received.findLast((m) => m.name === 'data.importFiles')!.args).toEqual({ files, join: 'one' });
+  expect(s.worker.received.filter((m) => m.name === 'data.delete').map((m) => m.args)).toEqual(ids.map((datasetId) => ({ datasetId })));
+  await s.importData({ kind: 'builtin' });
+  expect(s.useData.getState().together).toBeNull();
 });

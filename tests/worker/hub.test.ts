@@ -26,6 +26,13 @@ beforeAll(async () => {
       'org/bare': { commits: { [FIRST]: await filesOf(1, (files) => files.delete('tokenizer.json')) }, refs: { main: FIRST }, ...info('LlamaForCausalLM') },
     },
   });
+  const shard = (from: number): Uint8Array => new TextEncoder().encode(Array.from({ length: 4 }, (_, i) => `${JSON.stringify({ frage: `Was ist ${from + i}?`, antwort: `Es ist ${from + i}.` })}\n`).join(''));
+  hub.options.datasets = {
+    'org/fragen': {
+      commits: { [FIRST]: new Map([['README.md', new Uint8Array()], ['data/train-00000-of-00002.jsonl', shard(0)], ['data/train-00001-of-00002.jsonl', shard(4)], ['data/test-00000-of-00001.jsonl', shard(8)]]), [SECOND]: new Map([['notes.pdf', new Uint8Array(9)]]) },
+      refs: { main: FIRST, empty: SECOND }, info: { tags: ['license:mit'] },
+    },
+  };
   folder = mkdtempSync(join(tmpdir(), 'etude-session-hub-'));
 });
 afterEach(async () => {
@@ -101,5 +108,35 @@ describe('a session without a hub', () => {
     const t = await openTab();
     tabs.push(t);
     expect((await refusal(t.call('hub.search', { query: 'x', limit: 1 }))).code).toBe('hub.none');
+  });
+});
+
+describe('a dataset of the hub', () => {
+  it('is looked at, downloaded by split, imported as one dataset and pinned; a second time it needs no request', async () => {
+    const t = await tab();
+    const seen = await t.call('hub.inspectDataset', { repo: 'org/fragen' });
+    expect(seen).toMatchObject({ repo: 'org/fragen', revision: 'main', commit: FIRST, licence: 'mit', gated: false, problem: null });
+    expect(seen.configs.map(({ name, splits }) => [name, splits.map((split) => [split.name, split.files.length, split.cachedBytes])])).toEqual([['default', [['train', 2, 0], ['test', 1, 0]]]]);
+    const mapping = { shape: 'table' as const, instruction: 'frage', output: 'antwort' };
+    const dataset = await t.call('data.importHub', { repo: 'org/fragen', mapping });
+    expect(dataset).toMatchObject({ name: 'org/fragen train', source: 'hub', rows: 8, mapping, hub: { repo: 'org/fragen', commit: FIRST, config: 'default', split: 'train' } });
+    expect(dataset.files?.map(({ name, rows }) => [name, rows])).toEqual([['data/train-00000-of-00002.jsonl', 4], ['data/train-00001-of-00002.jsonl', 4]]);
+    expect((await t.call('data.rows', { datasetId: dataset.id, offset: 7, limit: 1 }))[0]).toMatchObject({ prompt: 'Was ist 7?', line: 4 });
+    const cached = async () => (await t.call('cache.list', {})).filter(({ kind }) => kind === 'dataset').map(({ repo }) => repo);
+    expect(await cached()).toEqual(['org/fragen']);
+    hub.requests.length = 0;
+    const again = await t.call('data.importHub', { repo: 'org/fragen', revision: FIRST, config: 'default', split: 'train', paths: seen.configs[0]!.splits[0]!.files.map(({ path }) => path) });
+    expect(again.rows).toBe(8);
+    expect(hub.requests).toEqual([]);
+    await t.call('cache.delete', { repo: 'org/fragen', commit: FIRST, kind: 'dataset' });
+    expect(await cached()).toEqual([]);
+  });
+
+  it('names the splits there are where another is asked for, and says what it cannot read', async () => {
+    const t = await tab();
+    expect(await refusal(t.call('data.importHub', { repo: 'org/fragen', split: 'validation' }))).toMatchObject({ code: 'hub.noSplit', userMessage: { expected: 'One of default: train, test.' } });
+    expect((await t.call('hub.inspectDataset', { repo: 'org/fragen', revision: 'empty' })).problem).toMatchObject({ code: 'hub.noData' });
+    expect(await refusal(t.call('data.importHub', { repo: 'org/fragen', revision: 'empty' }))).toMatchObject({ code: 'hub.noData' });
+    expect(await t.call('data.list', {})).toEqual([]);
   });
 });

@@ -16,6 +16,8 @@ import { Advice } from './Advice.tsx';
 import { DataFileInput, FORMATS } from './DataFileInput.tsx';
 import { Findings } from './Findings.tsx';
 import { Fixes } from './Fixes.tsx';
+import { HubDataDialog } from './HubDataDialog.tsx';
+import { ImportNotes } from './ImportNotes.tsx';
 import { LengthHistogram } from './LengthHistogram.tsx';
 import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
@@ -69,6 +71,7 @@ export default function DataScreen() {
   const error = useData((s) => s.error);
   const [pasting, setPasting] = useState(false);
   const [naming, setNaming] = useState(false);
+  const [fromHub, setFromHub] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
   const facts = useFacts(dataset);
@@ -78,11 +81,14 @@ export default function DataScreen() {
         title="Data" facts={facts}
         actions={dataset && <>
           <Button onClick={() => setPasting(true)} aria-label="Paste or type rows">Paste</Button>
+          <Button onClick={() => setFromHub(true)} aria-label="Data from the hub">Hub</Button>
           <Button onClick={pick} data-testid="replace-data">Replace</Button>
           <Button variant="filled" onClick={() => goTo('recipe')}>Continue to Recipe</Button>
         </>}
       />
       <DataFileInput picker={picker} />
+      {fromHub && <HubDataDialog onClose={() => setFromHub(false)} />}
+      <ImportNotes />
       {pasting && <PasteDialog onClose={() => setPasting(false)} onNewSet={() => setNaming(true)} />}
       {naming && <NewSetDialog onClose={() => setNaming(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}
@@ -92,6 +98,7 @@ export default function DataScreen() {
           <EmptyState
             title="No data yet" action={{ label: 'Browse for a file', onClick: pick }}
             extra={<>
+              <button type="button" className="link" onClick={() => setFromHub(true)}>From the hub</button>{' '}
               <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' '}
               <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>{' '}
               <button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>

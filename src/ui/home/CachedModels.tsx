@@ -1,4 +1,4 @@
-/** Models kept in this browser: size, whole or begun, Delete. */
+/** Models and datasets of the hub kept in this browser: size, whole or begun, Delete. */
 import { Button } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { deleteCached, listCached, useHub } from '../../stores/hub.ts';
@@ -13,10 +13,10 @@ import classes from './ModelShelf.module.css';
 function ConfirmDelete({ model, onClose }: { model: CachedModel; onClose: () => void }) {
   return (
     <Dialog onClose={onClose} title={`Delete ${model.repo}?`} size={440}>
-      <p>{formatBytes(model.bytes)} leave this browser. Using the model again means downloading it again.</p>
+      <p>{formatBytes(model.bytes)} leave this browser. Using the {model.kind} again means downloading it again.</p>
       <div className={classes.dialogActions}>
         <Button onClick={onClose}>Keep</Button>
-        <Button className="danger" onClick={() => { onClose(); void deleteCached(model.repo, model.commit); }} data-testid="confirm-delete-model">Delete {formatBytes(model.bytes)}</Button>
+        <Button className="danger" onClick={() => { onClose(); void deleteCached(model.repo, model.commit, model.kind); }} data-testid="confirm-delete-model">Delete {formatBytes(model.bytes)}</Button>
       </div>
     </Dialog>
   );
@@ -37,11 +37,13 @@ export function CachedModels() {
       {cached?.length === 0 && <p className="dim">No model yet. What you download stays here and loads without the network.</p>}
       <ul className={classes.cached}>
         {cached?.map((model) => (
-          <li key={`${model.repo} ${model.commit}`}>
+          <li key={`${model.kind} ${model.repo} ${model.commit}`}>
             <div>
-              <button type="button" className={`link ${classes.cachedName}`} onClick={() => pickModel(model.repo)}>{model.repo}</button>
+              {model.kind === 'model'
+                ? <button type="button" className={`link ${classes.cachedName}`} onClick={() => pickModel(model.repo)}>{model.repo}</button>
+                : <span className={classes.cachedName}>{model.repo}</span>}
               <p className="caption">
-                {inUse?.source === 'hub' && inUse.name === model.repo ? 'In use · ' : ''}
+                {model.kind === 'dataset' ? 'Dataset · ' : ''}{model.kind === 'model' && inUse?.source === 'hub' && inUse.name === model.repo ? 'In use · ' : ''}
                 {model.complete ? formatBytes(model.bytes) : `${formatBytes(model.bytes)} of ${formatBytes(model.totalBytes)}, goes on where it stopped`}
                 {' · '}{formatDate(model.lastUsedAt)}
               </p>

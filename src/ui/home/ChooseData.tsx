@@ -10,6 +10,8 @@ import { ProgressRow } from '../components/ProgressRow.tsx';
 import { formatBytes, formatDate, plural } from '../format.ts';
 import { datasetTitle, SHAPE_NAMES } from '../names.ts';
 import { DataFileInput, FORMATS } from '../data/DataFileInput.tsx';
+import { HubDataDialog } from '../data/HubDataDialog.tsx';
+import { ImportNotes } from '../data/ImportNotes.tsx';
 import { PasteDialog } from '../data/PasteDialog.tsx';
 import { NewSetDialog } from '../data/rows/NewSetDialog.tsx';
 import { Choice } from './Choice.tsx';
@@ -17,15 +19,16 @@ import { Column } from './Column.tsx';
 import classes from './Home.module.css';
 
 /** The three newest files that are stored; the rest are on the Data step. */
-const storedFiles = (all: DatasetSummary[] | null): DatasetSummary[] => (all ?? []).filter((d) => d.source === 'file').slice(0, 3);
+const storedFiles = (all: DatasetSummary[] | null): DatasetSummary[] => (all ?? []).filter((d) => d.source !== 'builtin').slice(0, 3);
 
 export function ChooseData({ next }: { next: boolean }) {
   const datasets = useData((s) => s.datasets);
   const current = useData(currentDataset);
   const importing = useData((s) => s.importing);
   const error = useData((s) => s.error);
-  const [choice, setChoice] = useState<string>(current && current.source === 'file' ? current.id : 'builtin');
+  const [choice, setChoice] = useState<string>(current && current.source !== 'builtin' ? current.id : 'builtin');
   const [pasting, setPasting] = useState(false);
+  const [fromHub, setFromHub] = useState(false);
   const [naming, setNaming] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const pick = () => picker.current?.click();
@@ -60,11 +63,14 @@ export function ChooseData({ next }: { next: boolean }) {
         ))}
         <Choice value="browse" name="Browse for a file" about="Format and columns are detected" onClick={pick} />
       </Radio.Group>
+      <ImportNotes />
       <p>
+        <button type="button" className="link" onClick={() => setFromHub(true)} data-testid="data-from-hub">From the hub</button>{' · '}
         <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' · '}
         <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>
       </p>
       <DataFileInput picker={picker} />
+      {fromHub && <HubDataDialog onClose={() => setFromHub(false)} />}
       {pasting && <PasteDialog onClose={() => setPasting(false)} onNewSet={() => setNaming(true)} />}
       {naming && <NewSetDialog onClose={() => setNaming(false)} />}
       {importing && <div className={classes.block}><ProgressRow name={importing.name} progress={importing.progress} startedAt={importing.startedAt} onCancel={cancelImport} /></div>}

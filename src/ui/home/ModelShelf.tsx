@@ -41,7 +41,7 @@ function Found() {
         <ModelRow
           key={model.repo} repo={model.repo} disabled={!model.supported}
           side={model.parameters === null ? undefined : formatCountShort(model.parameters)}
-          about={model.reason ?? facts(licenceName(model.licence), model.gated && 'gated', `${formatCountShort(model.downloads)} downloads`, cachedWords(cached?.find((c) => c.repo === model.repo)))}
+          about={model.reason ?? facts(licenceName(model.licence), model.gated && 'gated', `${formatCountShort(model.downloads)} downloads`, cachedWords(cached?.find((c) => c.kind === 'model' && c.repo === model.repo)))}
         />
       ))}
     </ul>
@@ -59,7 +59,7 @@ function Known() {
           <ModelRow
             key={model.repo} repo={model.repo} side={formatBytes(model.bytes)}
             about={<>
-              {facts(formatCountShort(model.parameters), model.kind, licenceName(model.licence), model.gated && 'gated', cachedWords(cached?.find((c) => c.repo === model.repo)))}
+              {facts(formatCountShort(model.parameters), model.kind, licenceName(model.licence), model.gated && 'gated', cachedWords(cached?.find((c) => c.kind === 'model' && c.repo === model.repo)))}
               {fit && <> · <span title={fit.why}>{fit.word}</span></>}
             </>}
           />

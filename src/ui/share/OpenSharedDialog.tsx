@@ -46,7 +46,7 @@ function Incoming({ recipe, refused }: { recipe: Recipe; refused: string[] }) {
   return (
     <div className={classes.stack} data-testid="share-incoming">
       <p>
-        Made for {model.source === 'builtin' ? 'the built-in model' : `the model ${model.name}`} and {dataset.source === 'builtin' ? 'the built-in data' : `data called ${dataset.name}`}.
+        Made for {model.source === 'builtin' ? 'the built-in model' : `the model ${model.name}`} and {dataset.source === 'builtin' ? 'the built-in data' : dataset.source === 'hub' ? `the dataset ${dataset.name} of the hub` : `data called ${dataset.name}`}{dataset.mapping ? ', whose mapping comes with it' : ''}.
         Nothing is loaded or started; it replaces the settings you have now.
       </p>
       <Refused lines={refused} />

@@ -1,10 +1,12 @@
 /** Answers about datasets: bringing them in, looking at rows, what training makes of them. */
 import { openBuiltinData } from '../../hub/builtin.ts';
+import { toRecipeName } from '../../config/recipe.ts';
 import { groupFiles, PASTED_NAME } from '../../data/importers/importFiles.ts';
 import type { DataReport, DatasetSummary, Mapping } from '../../data/types.ts';
 import type { Requests } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
+import { importHub } from './hubData.ts';
 import { rowHandlers } from './rowHandlers.ts';
 import { tokenLoss } from './rowLoss.ts';
 import type { SessionState } from './state.ts';
@@ -13,12 +15,13 @@ export async function importBlob(state: SessionState, blob: Blob, name: string, 
   return (await state.data()).datasets.import({ blob, name, kind }, context, mapping);
 }
 
-async function importFiles(state: SessionState, { files, join }: Requests['data.importFiles']['args'], context: RequestContext): Promise<DatasetSummary[]> {
+async function importFiles(state: SessionState, { files, join, expected }: Requests['data.importFiles']['args'], context: RequestContext): Promise<DatasetSummary[]> {
   const { datasets } = await state.data();
   const made: DatasetSummary[] = [];
   for (const { name, files: group } of groupFiles(files, join)) {
     const parts = group.map((file) => ({ name: file.name, blob: file }));
-    made.push(await datasets.import({ name, blob: group[0]!, kind: 'file', files: parts }, context));
+    const mapping = expected && toRecipeName(name) === expected.name ? expected.mapping : undefined;
+    made.push(await datasets.import({ name, blob: group[0]!, kind: 'file', files: parts }, context, mapping));
   }
   return made;
 }
@@ -40,6 +43,7 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   ...rowHandlers(state),
   'data.import': ({ source, mapping }, context) => (source.kind === 'file' ? importBlob(state, source.file, source.file.name, 'file', context, mapping) : importBuiltinData(state, context)),
   'data.importFiles': (args, context) => importFiles(state, args, context),
+  'data.importHub': (args, context) => importHub(state, args, context),
   'data.importText': ({ text, name = PASTED_NAME }, context) => importBlob(state, new Blob([text]), name, 'file', context),
   'data.list': async () => (await state.data()).datasets.store.list(),
   'data.delete': async ({ datasetId }) => {

@@ -12,17 +12,12 @@ import { forecastMemory } from '../../train/memory.ts';
 import type { HubInspection, HubModel, ModelSource } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
+import { inspectDataset, needHub } from './hubData.ts';
 import { refuse } from './refuse.ts';
 import type { SessionState } from './state.ts';
 
 /** Memory is told for one row of this many tokens. */
 const TOKENS = 512;
-
-function needHub(state: SessionState): HubModels {
-  const { hub } = state.environment;
-  if (!hub) throw refuse('hub.none', 'This page was opened without a connection to the hub.', 'Use a model folder.');
-  return hub;
-}
 
 /** Brings a model of the hub into the cache, as far as it is not there. */
 export async function fetchModel(state: SessionState, { repo, revision }: Extract<ModelSource, { kind: 'hub' }>, context: RequestContext): Promise<CachedFolder> {
@@ -115,9 +110,10 @@ async function roomProblem(hub: HubModels, needed: number): Promise<UserMessage 
 export const hubHandlers = (state: SessionState): HandlersOf<'hub' | 'cache'> => ({
   'hub.search': async ({ query, limit }, context) => (await needHub(state).search(query, limit, context.signal)).map(toHubModel),
   'hub.inspect': ({ repo, revision }, context) => inspect(state, repo, revision, context.signal),
+  'hub.inspectDataset': (args, context) => inspectDataset(state, args, context.signal),
   'hub.setToken': async ({ token }) => (needHub(state).setToken(token), null),
-  'cache.list': async () => (await needHub(state).cache.list()).map(({ repo, commit, revisions, bytes, totalBytes, complete, lastUsedAt }) => ({
-    repo, commit, revisions, bytes, totalBytes, complete, lastUsedAt,
+  'cache.list': async () => (await needHub(state).cache.list()).map(({ kind = 'model', repo, commit, revisions, bytes, totalBytes, complete, lastUsedAt }) => ({
+    kind, repo, commit, revisions, bytes, totalBytes, complete, lastUsedAt,
   })),
-  'cache.delete': async ({ repo, commit }, context) => (await needHub(state).delete(repo, commit, context.signal), null),
+  'cache.delete': async ({ repo, commit, kind }, context) => (await needHub(state).delete(repo, commit, context.signal, kind), null),
 });
