@@ -44,6 +44,11 @@ export class RowsCache<Row> {
     this.error = null;
   }
 
+  /** Fetches again after a close: React takes a component away and puts it back in development. */
+  open(): void {
+    this.#closed = false;
+  }
+
   /** Nothing is fetched any more. */
   close(): void {
     this.#closed = true;

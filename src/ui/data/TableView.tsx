@@ -27,7 +27,10 @@ function useViewRows({ viewId }: ShownView, redraw: () => void): RowsCache<ViewR
   const [made, setMade] = useState(() => ({ viewId, cache: viewRows(viewId, redraw) }));
   if (made.viewId !== viewId) setMade({ viewId, cache: viewRows(viewId, redraw) });
   const { cache } = made;
-  useEffect(() => () => cache.close(), [cache]);
+  useEffect(() => {
+    cache.open();
+    return () => cache.close();
+  }, [cache]);
   const revision = useRows((s) => s.revision);
   useEffect(() => {
     cache.refresh(useRows.getState().changedFrom);
