@@ -1,6 +1,7 @@
 /**
- * `npm run bench:pack [-- --out FILE.tar.gz]`: one archive that runs the bench on a bare Linux x86-64 machine with a GPU driver and
- * nothing else: node, Dawn, the Vulkan loader and our bundle. There: tar xzf FILE && etude-bench/run SmolLM2-135M
+ * `npm run bench:pack [-- --out FILE.tar.gz] [--peers | --peers-dir DIR]`: one archive that runs the bench on a bare Linux x86-64 machine
+ * with a GPU driver and nothing else: node, Dawn, the Vulkan loader and our bundle; with --peers the packages of npm that it is compared
+ * with. There: tar xzf FILE && etude-bench/run
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,13 +9,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'vite';
+import { bundlePeers } from '../src/cli/benchPeers.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const NAME = 'etude-bench';
 const MOST_BYTES = 60e6;
 
 const RUN = `#!/bin/sh
-# Usage: run SHAPE... [--device gpu] [--json FILE]; run --help tells the rest.
+# Without words: every shape and every comparison that this machine allows, all of it into etude-bench.json here.
+# run SHAPE... [--device gpu] [--json FILE] measures a part; run --help tells the rest.
+[ $# -eq 0 ] && set -- --all --json "$PWD/etude-bench.json"
 here="$(cd "$(dirname "$0")" && pwd)"
 LD_LIBRARY_PATH="$here/lib\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" exec "$here/node" "$here/standalone.mjs" "$@"
 `;
@@ -26,7 +30,7 @@ function vulkanLoader(): string {
 }
 
 export async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { out: { type: 'string', default: `${NAME}.tar.gz` } } });
+  const { values } = parseArgs({ args, options: { out: { type: 'string', default: `${NAME}.tar.gz` }, peers: { type: 'boolean', default: false }, 'peers-dir': { type: 'string' } } });
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     console.error(`The archive is made of this machine's own node and Vulkan loader, and this is ${process.platform}-${process.arch}; run it on Linux x86-64.`);
     return 1;
@@ -65,6 +69,7 @@ export async function main(args: string[]): Promise<number> {
     mkdirSync(join(pack, dawn, 'dist'), { recursive: true });
     for (const file of ['package.json', 'index.js', 'LICENSE.md'].filter((name) => existsSync(join(root, dawn, name)))) copyFileSync(join(root, dawn, file), join(pack, dawn, file));
     cpSync(join(root, dawn, 'dist/linux-x64'), join(pack, dawn, 'dist/linux-x64'), { recursive: true });
+    if (values.peers || values['peers-dir'] !== undefined) await bundlePeers(values['peers-dir'], join(pack, 'peers'));
     writeFileSync(join(pack, 'run'), RUN, { mode: 0o755 });
     const out = resolve(values.out);
     mkdirSync(dirname(out), { recursive: true });

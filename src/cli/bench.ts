@@ -4,10 +4,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Comparison } from '../worker/bench/peers.ts';
 import { benchShape, type BenchRequest, type ShapeResult } from '../worker/bench/benchShape.ts';
 import type { BenchOptions } from '../worker/bench/runBench.ts';
 import { defaultBatch, parseShape, SHAPE_NAMES } from '../worker/bench/shapes.ts';
 import { benchLines, tuningLines } from './benchLines.ts';
+import { main as comparePackages, peerLines, runPeers, type PeersBundle } from './benchPeers.ts';
 import { findPython, pythonLines, runPython, type PythonOutcome } from './benchPython.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
@@ -21,14 +23,17 @@ npm run bench -- peers [SHAPE] ...      beside other packages of npm; peers --he
   --variants A=B,.. kernel variants by shape class or product, as a run records them, instead of measuring
   --recompute       also steps that compute parts of the forward pass again
   --python PATH     the same step in PyTorch + PEFT, f32 and bf16, by this Python; auto: the first on PATH that has torch
+  --all             all four shapes with --tune, --recompute and --python auto, and the packages of npm where they are packed
   --peak N          the device's f32 peak in TFLOP/s, to print the share reached
   --json FILE       all figures`;
 
 /** What lies in files of the project, and in the bundle of a packed bench. */
 export interface BenchAssets {
   pythonScript: () => Promise<string>;
+  /** A folder, or null: they are made where they are asked for. */
+  peersBundle: PeersBundle;
 }
-const ASSETS: BenchAssets = { pythonScript: () => readFile(resolve(import.meta.dirname, '../../bench/pytorch_peft.py'), 'utf8') };
+const ASSETS: BenchAssets = { pythonScript: () => readFile(resolve(import.meta.dirname, '../../bench/pytorch_peft.py'), 'utf8'), peersBundle: null };
 
 export interface ComparedResult extends ShapeResult {
   /** Absent where no Python was asked for. */
@@ -36,14 +41,13 @@ export interface ComparedResult extends ShapeResult {
 }
 
 export async function main(argv: string[], assets = ASSETS): Promise<number> {
-  // Only here: what is packed for a bare machine has neither Vite nor a browser.
-  if (argv[0] === 'peers') return (await import('./benchPeers.ts')).main(argv.slice(1));
+  if (argv[0] === 'peers') return comparePackages(argv.slice(1), assets.peersBundle);
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
     options: {
       device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, steps: { type: 'string' }, warmup: { type: 'string' }, rank: { type: 'string', default: '16' },
-      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, python: { type: 'string' }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
+      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, python: { type: 'string' }, all: { type: 'boolean', default: false }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
     },
   });
   if (values.help || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
@@ -51,6 +55,7 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
     return values.help ? 0 : 2;
   }
   const device = values.device as NodeGpuKind;
+  if (values.all) Object.assign(values, { tune: true, recompute: true, python: values.python ?? 'auto' });
   const variants = Object.fromEntries((values.variants?.split(',') ?? []).map((pair) => pair.split('=') as [string, string]));
   /** The number given, or the one for the kind of device. */
   const optionsFor = (software: boolean): BenchOptions => {
@@ -62,6 +67,7 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
   };
   const python = values.python === undefined ? null : await findPython(values.python);
   const results: ComparedResult[] = [];
+  const write = async (peers?: Comparison): Promise<void> => void (values.json !== undefined && await writeFile(values.json, JSON.stringify({ results, ...(peers && { peers }) }, null, 1)));
   const report = async (result: ComparedResult): Promise<void> => {
     results.push(result);
     console.log([...benchLines(result), ...(values.tune ? tuningLines(result) : [])].join('\n'));
@@ -74,11 +80,11 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
       console.log(pythonLines(result.pytorch, result.step.ms.median).join('\n'));
     }
     // After every shape: what follows may not fit the device.
-    if (values.json !== undefined) await writeFile(values.json, JSON.stringify(results, null, 1));
+    await write();
   };
   const progress = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}\r`));
   const request = (shape: string): BenchRequest => ({ shape, tune: values.tune, variants, optionsFor: { gpu: optionsFor(false), software: optionsFor(true) } });
-  const shapes = positionals.length > 0 ? positionals : ['tiny'];
+  const shapes = positionals.length > 0 ? positionals : values.all ? SHAPE_NAMES.filter((name) => name !== 'tiny') : ['tiny'];
   if (values.runtime === 'browser') {
     // Only here: what is packed for a bare machine has neither Vite nor a browser.
     const { benchInBrowser } = await import('./browserRun.ts');
@@ -86,6 +92,12 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
   } else {
     const gpu = await openNodeGpu(device);
     for (const shape of shapes) await report(await benchShape(gpu, request(shape), progress));
+  }
+  if (values.all && assets.peersBundle !== null) {
+    const [shape] = positionals;
+    const comparison = await runPeers({ device, runtime: 'node', bundled: assets.peersBundle, rounds: 3, steps: 2, ...(shape === undefined ? {} : { shape }) });
+    console.log(peerLines(comparison).join('\n'));
+    await write(comparison);
   }
   return 0;
 }

@@ -34,6 +34,12 @@ const USAGE = `npm run bench -- peers [SHAPE] [--device swiftshader|lavapipe|gpu
   --sides A,B       of the matrix products (512; 1024,4096 on a GPU)
   --json FILE       all figures`;
 
+/** What tfjs takes from Node's util. */
+const UTIL = `export const { TextEncoder, TextDecoder } = globalThis;
+const is = (kind) => (value) => value instanceof kind;
+export const types = { isFloat32Array: is(Float32Array), isInt32Array: is(Int32Array), isUint8Array: is(Uint8Array), isUint8ClampedArray: is(Uint8ClampedArray) };
+`;
+
 /** What bench/peers/run.ts takes, without the addresses of the packages. */
 type Wish = Omit<CompareOptions, 'gpu' | 'peers'>;
 
@@ -54,16 +60,17 @@ async function install(folder: string): Promise<string> {
 }
 
 /** Bundles our side and one module a package, each with its adapter, into `out`. */
-async function bundle(peersDir: string, out: string): Promise<void> {
+export async function bundlePeers(peersDir: string | undefined, out: string): Promise<void> {
+  const from = await install(peersDir ?? join(root, 'node_modules/.cache/etude-peers'));
   const { build } = await import('vite');
   const input: Record<string, string> = { ours: join(root, 'bench/peers/run.ts') };
-  const links = await mkdtemp(join(resolve(peersDir), '.etude-'));
+  const links = await mkdtemp(join(resolve(from), '.etude-'));
   try {
     for (const { adapter, imports } of PEERS) {
       input[adapter] = join(links, `${adapter}.js`);
       await writeFile(input[adapter], `${imports}import * as adapter from ${JSON.stringify(join(root, `bench/peers/${adapter}.mjs`))};\nexport const kinds = adapter.kinds;\nexport const create = (options) => adapter.create({ ...options, peer });\n`);
     }
-    await writeFile(join(links, 'util.js'), 'export const { TextEncoder, TextDecoder } = globalThis;\n');
+    await writeFile(join(links, 'util.js'), UTIL);
     await build({
       root, configFile: false, publicDir: false, logLevel: 'error',
       // tfjs asks Node for it, and a bundle for browsers has none.
@@ -138,12 +145,40 @@ function lettersOf(text: string, software: boolean): Comparison['shape'] {
   return { L, d, H, Hkv, ff, V, B: batch, T: length };
 }
 
-export async function main(argv: string[]): Promise<number> {
+/** Where the bundles lie in an archive that was made with them; null: they are made here. */
+export type PeersBundle = string | null;
+
+interface PeersJob extends Pick<Wish, 'rounds' | 'steps'> {
+  device: NodeGpuKind;
+  runtime: 'browser' | 'node';
+  bundled: PeersBundle;
+  /** Where the packages are installed; by default a cache of this project. */
+  peersDir?: string;
+  shape?: string;
+  sides?: number[];
+}
+
+export async function runPeers({ device, runtime, bundled, peersDir, shape, sides, rounds, steps }: PeersJob): Promise<Comparison> {
+  const wishFor = (software: boolean): Wish => ({
+    shape: lettersOf(shape ?? (software ? 'L=2,d=128,H=4,ff=384,V=1024,B=2,T=64' : 'SmolLM2-135M'), software), sides: sides ?? (software ? [512] : [1024, 4096]), rounds, steps,
+  });
+  const run = runtime === 'node' ? inNode : inBrowser;
+  if (bundled !== null) return run(bundled, device, wishFor);
+  const out = await mkdtemp(join(tmpdir(), 'etude-peers-'));
+  try {
+    await bundlePeers(peersDir, out);
+    return await run(out, device, wishFor);
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+export async function main(argv: string[], bundled: PeersBundle = null): Promise<number> {
   const { values, positionals: [shape] } = parseArgs({
     args: argv,
     allowPositionals: true,
     options: {
-      device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'browser' }, 'peers-dir': { type: 'string' }, bundle: { type: 'string' }, rounds: { type: 'string', default: '5' }, steps: { type: 'string', default: '2' },
+      device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: bundled === null ? 'browser' : 'node' }, 'peers-dir': { type: 'string' }, rounds: { type: 'string', default: '5' }, steps: { type: 'string', default: '2' },
       sides: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
     },
   });
@@ -151,18 +186,12 @@ export async function main(argv: string[]): Promise<number> {
     console.log(USAGE);
     return values.help ? 0 : 2;
   }
-  const wishFor = (software: boolean): Wish => ({
-    shape: lettersOf(shape ?? (software ? 'L=2,d=128,H=4,ff=384,V=1024,B=2,T=64' : 'SmolLM2-135M'), software),
-    sides: values.sides?.split(',').map(Number) ?? (software ? [512] : [1024, 4096]), rounds: Number(values.rounds), steps: Number(values.steps),
+  const { 'peers-dir': peersDir, sides } = values;
+  const comparison = await runPeers({
+    device: values.device as NodeGpuKind, runtime: values.runtime as 'browser' | 'node', bundled, rounds: Number(values.rounds), steps: Number(values.steps),
+    ...(shape === undefined ? {} : { shape }), ...(peersDir === undefined ? {} : { peersDir }), ...(sides === undefined ? {} : { sides: sides.split(',').map(Number) }),
   });
-  const out = values.bundle ?? await mkdtemp(join(tmpdir(), 'etude-peers-'));
-  try {
-    if (values.bundle === undefined) await bundle(await install(values['peers-dir'] ?? join(root, 'node_modules/.cache/etude-peers')), out);
-    const comparison = await (values.runtime === 'node' ? inNode : inBrowser)(out, values.device as NodeGpuKind, wishFor);
-    console.log(peerLines(comparison).join('\n'));
-    if (values.json !== undefined) await writeFile(values.json, JSON.stringify(comparison, null, 1));
-    return 0;
-  } finally {
-    if (values.bundle === undefined) await rm(out, { recursive: true, force: true });
-  }
+  console.log(peerLines(comparison).join('\n'));
+  if (values.json !== undefined) await writeFile(values.json, JSON.stringify(comparison, null, 1));
+  return 0;
 }
