@@ -44,6 +44,16 @@ describe('the built-in example', () => {
     expect(trained.length).toBe(1);
     expect(trained[0]!.tokens.filter((token) => token.trained).map((token) => token.text).join('')).toBe('The element osmium is a transition metal.<|im_end|>');
 
+    // What the row costs the base model: no token before the first, and the mean is that of the trained ones.
+    const asked = { datasetId: dataset.id, index: 0, template: 'model' as const, maxLength: 64 };
+    const cost = await t.call('data.tokenLoss', { ...asked, which: 'base' });
+    const tokens = row.turns.flatMap((turn) => turn.tokens);
+    expect(cost.losses.map((loss) => loss === null)).toEqual(tokens.map((_, i) => i === 0));
+    const labelled = cost.losses.filter((_, i) => tokens[i]!.trained) as number[];
+    expect(cost.mean).toBeCloseTo(labelled.reduce((a, b) => a + b, 0) / labelled.length, 6);
+    expect(cost.perplexity).toBeCloseTo(Math.exp(cost.mean!), 6);
+    expect((await refusal(t.call('data.tokenLoss', { ...asked, which: 'tuned' }))).code).toBe('adapter.none');
+
     const forecast = await t.call('train.forecast', { datasetId: dataset.id, recipe });
     // Rank 8 on all seven projections of 4 layers: 8 x (128 + 128, 128 + 64 twice, 128 + 128, 3 x (128 + 384)) x 4.
     expect(forecast).toMatchObject({ trainingRows: 480, heldOutRows: 0, droppedRows: 0, steps: 2, stepsPerEpoch: 240, warmupSteps: 1, trainableParameters: 77_824, modelParameters: 1_049_728, seconds: null, measured: false });
@@ -58,6 +68,11 @@ describe('the built-in example', () => {
     const measured = await t.call('train.forecast', { datasetId: dataset.id, recipe });
     expect(measured.measured).toBe(true);
     expect(measured.seconds).toBeGreaterThan(0);
+
+    const [still, after] = [await t.call('data.tokenLoss', { ...asked, which: 'base' }), await t.call('data.tokenLoss', { ...asked, maxLength: 20, which: 'tuned' })];
+    expect(still).toEqual(cost);
+    expect(after.losses.map((loss) => loss === null)).toEqual(tokens.map((_, i) => i === 0 || i >= 20));
+    expect(after.losses[19]).not.toBe(cost.losses[19]);
 
     const base = await ask(t, 'base', 'What is osmium?', { maxNewTokens: 12 });
     const stream = t.ofType('chat.token').map((e) => e.text).join('');
@@ -237,6 +252,7 @@ describe('runs', () => {
       const requests: (() => Promise<unknown>)[] = [
         () => startSmall(t, datasetId), () => t.call('train.resume', { runId: run.id }), () => t.call('model.load', { source: smallFolder() }), () => t.call('model.unload', {}),
         () => t.call('adapter.import', { name: 'x', files: [] }), () => t.call('runs.delete', { runId: run.id }), () => t.call('data.delete', { datasetId }),
+        () => t.call('data.tokenLoss', { datasetId, index: 0, template: 'chatml', maxLength: 64, which: 'base' }),
       ];
       for (const request of requests) codes.push(await request().then(() => 'done', (error: EtudeError) => error.code));
       await t.call('runs.rename', { runId: run.id, name: 'renamed under way' });
@@ -244,7 +260,7 @@ describe('runs', () => {
     });
     const run = await startSmall(t, datasetId, { maxSteps: 400, saveSteps: 1 });
     await tried;
-    expect(codes).toEqual(['run.busy', 'run.busy', 'run.busy', 'run.busy', 'run.busy', 'run.busy', 'run.busy']);
+    expect(codes).toEqual(Array.from({ length: 8 }, () => 'run.busy'));
     expect(run).toMatchObject({ status: 'stopped', name: 'renamed under way' });
     expect((await t.call('runs.list', {})).map((r) => r.name)).toEqual(['renamed under way']);
   });
