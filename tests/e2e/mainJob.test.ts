@@ -88,6 +88,24 @@ test('training pauses and goes on, the title tells how far it is, and the loss f
   expect(Number(await readout(page, 'Training loss'))).toBeCloseTo(losses.at(-1)!.smoothed, 2);
 });
 
+test('a trained row costs less than before, token by token, on the GPU', async () => {
+  const { page } = studio;
+  await goTo(page, 'Data');
+  await page.getByText('Mask', { exact: true }).click();
+  await page.getByRole('button', { name: 'Show loss per token' }).click();
+  const sentence = await page.getByTestId('loss-mean').innerText();
+  console.log(sentence);
+  const [, before, after, less] = /base model (\d+\.\d\d) nats .* tuned model (\d+\.\d\d) .*: (\d+\.\d\d) less\.$/.exec(sentence)!.map(Number);
+  expect(after).toBeLessThan(before!);
+  expect(before! - after!).toBeCloseTo(less!, 1);
+  const assistant = page.getByRole('listbox', { name: /assistant turn, (base|tuned) model/ });
+  expect(await assistant.count()).toBe(2);
+  expect(await assistant.first().locator('[data-scale=loss]').count()).toBeGreaterThan(5);
+  await page.getByText('Difference', { exact: true }).click();
+  await assistant.first().waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Hide loss per token' }).click();
+});
+
 let tuned = '';
 
 test('base and tuned answer the same prompt differently, and greedily twice the same', async () => {

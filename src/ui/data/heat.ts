@@ -58,7 +58,8 @@ export function meanSentence(base: TokenLosses, tuned: TokenLosses | null): stri
   if (base.mean === null) return 'No token of this row is trained, so there is no mean to give.';
   const before = `A trained token costs the base model ${formatNats(base.mean)} nats on average (${perplexity(base)})`;
   if (!tuned || tuned.mean === null) return `${before}.`;
-  const change = tuned.mean - base.mean;
+  // Of what is written, so that the sentence adds up.
+  const change = Number(tuned.mean.toFixed(2)) - Number(base.mean.toFixed(2));
   const than = Math.abs(change) < 0.005 ? 'as much as before' : `${formatNats(Math.abs(change))} ${change < 0 ? 'less' : 'more'}`;
   return `${before} and the tuned model ${formatNats(tuned.mean)} (${perplexity(tuned)}): ${than}.`;
 }
