@@ -79,7 +79,8 @@ const REFUSAL_CHARS = 400;
 const shortened = (messages: readonly Message[]): readonly Message[] =>
   messages.map((message) => (message.content.length > REFUSAL_CHARS ? { ...message, content: message.content.slice(0, REFUSAL_CHARS) } : message));
 
-function substance({ answerChars, repeatedShare, task }: RowFacts): number {
+function substance({ marks, answerChars, repeatedShare, task }: RowFacts): number {
+  if (marks & MARKS.emptyAnswer) return 0;
   const long = TERSE.has(task) ? Math.min(1, answerChars) : Math.min(1, answerChars / ENOUGH_CHARS);
   return long * (1 - Math.max(0, repeatedShare - USUAL_REPEATS) / (1 - USUAL_REPEATS));
 }
