@@ -33,10 +33,10 @@ export function adviseOn({ report, rowsOf, tasks }: AdviceFacts): DataAdvice {
   const unclean = new Set(UNCLEAN.flatMap((kind) => [...rowsOf(kind)])).size;
   const [first] = mix;
   const parts: DataAdvice['quality']['parts'] = [
-    { name: 'Usable', weight: 30, value: report.usableRows / rows, words: `${n(report.usableRows)} of ${n(rows)} rows can be trained` },
-    { name: 'Told once', weight: 25, value: 1 - Math.min(1, copies / rows), words: `${n(copies)} rows repeat another, exactly or nearly` },
-    { name: 'Clean', weight: 25, value: 1 - unclean / rows, words: `${n(unclean)} rows are empty, unfilled, garbled, echoing, refusing or out of turn` },
-    { name: 'Whole', weight: 20, value: 1 - Math.min(1, report.cutRows / rows), words: `${n(report.cutRows)} rows are cut by the maximum length` },
+    { name: 'Usable', weight: 30, value: report.usableRows / rows, words: `${n(report.usableRows)} of ${rowCount(rows)} can be trained` },
+    { name: 'Told once', weight: 25, value: 1 - Math.min(1, copies / rows), words: `${rowCount(copies)} ${copies === 1 ? 'repeats' : 'repeat'} another, exactly or nearly` },
+    { name: 'Clean', weight: 25, value: 1 - unclean / rows, words: `${rowCount(unclean)} ${unclean === 1 ? 'is' : 'are'} empty, unfilled, garbled, echoing, refusing or out of turn` },
+    { name: 'Whole', weight: 20, value: 1 - Math.min(1, report.cutRows / rows), words: `${rowCount(report.cutRows)} ${report.cutRows === 1 ? 'is' : 'are'} cut by the maximum length` },
   ];
   const drowned = first && told >= 100 && mix.length > 1 && first.rows > DROWNING * told
     ? `${Math.round((100 * first.rows) / told)} % of the rows are ${first.type}. For a model of many uses, cap it or add others; for one use, this is as it should be.`
@@ -48,3 +48,4 @@ export function adviseOn({ report, rowsOf, tasks }: AdviceFacts): DataAdvice {
 }
 
 const n = (value: number): string => value.toLocaleString('en');
+const rowCount = (count: number): string => `${n(count)} ${count === 1 ? 'row' : 'rows'}`;

@@ -26,7 +26,9 @@ export function inspectStoredRow(
   const encoded = encodeStoredRow(row, mapping, encoder, trainedTurns);
   const converted = messagesOf(row, mapping, encoder);
   const origins = encoded.ok && converted.ok ? originsOf(encoded.rendered, row.value, mapping, converted.messages) : [];
-  return inspectRow(encoded, tokenizer, row, row.edited ? origins.map((origin) => ({ ...origin, from: 'typed by hand' })) : origins);
+  const inspected = inspectRow(encoded, tokenizer, row, row.edited ? origins.map((origin) => ({ ...origin, from: 'typed by hand' })) : origins);
+  const rejected = rejectedOf(row, mapping);
+  return rejected === null ? inspected : { ...inspected, rejected };
 }
 
 /** Encoded rows of a stored dataset by index. Throws for a row that is refused: the report leaves such rows out. */
@@ -55,6 +57,14 @@ function rejectedText(value: unknown): string | null {
   return typeof text === 'string' ? text : null;
 }
 
+const REJECTED_CHARS = 20_000;
+
+/** The rejected answer of a preference pair as text, cut to a displayable size; null where the row has none. */
+export function rejectedOf(row: StoredRow, mapping: Mapping): string | null {
+  const text = mapping.rejected === undefined || !isObject(row.value) ? null : rejectedText(row.value[mapping.rejected]);
+  return text !== null && text.length > REJECTED_CHARS ? `${text.slice(0, REJECTED_CHARS)}…` : text;
+}
+
 /** A row for the table: its first question and last answer, or why it cannot be used. */
 export function displayRow(row: StoredRow, mapping: Mapping): DisplayRow {
   const place = { index: row.index, line: row.line };
@@ -63,7 +73,7 @@ export function displayRow(row: StoredRow, mapping: Mapping): DisplayRow {
   const { messages } = converted;
   const first = messages.find((message) => message.role === 'user') ?? messages[0];
   const last = messages.findLast((message: Message) => message.role === 'assistant');
-  const rejected = mapping.rejected === undefined || !isObject(row.value) ? null : rejectedText(row.value[mapping.rejected]);
+  const rejected = rejectedOf(row, mapping);
   return {
     ...place, prompt: first === last ? '' : shorten(first?.content ?? ''), answer: shorten(last ? shownText(last) : ''),
     ...(rejected === null ? {} : { rejected: shorten(rejected) }), ...(last ? {} : { problem: 'the row holds no answer' }),

@@ -7,6 +7,9 @@ import { MaskRefusal } from './templates/rendered.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { Finding, FindingKind, Message } from './types.ts';
 
+/** Noted with a refused row that calls a tool or holds what one gave back. */
+export const CALLS_TOOLS = 'calls tools';
+
 /** What the pass over the rows counted. */
 export interface Tally {
   /** Lines that could not be parsed at import. */
@@ -26,6 +29,8 @@ export interface Tally {
   /** All of them. */
   all(kind: FindingKind): Int32Array;
   reason(kind: FindingKind): string;
+  /** How often a text was noted for a finding. */
+  countOf(kind: FindingKind, text: string): number;
   /** Quoted texts, the most frequent first. */
   commonest(kind: FindingKind): string[];
 }
@@ -59,7 +64,7 @@ const CHECKS: Record<FindingKind, Describe> = {
   'unknown-role': refused((count) => `${rowsOf(count)} with a role no template here can write`, (reason) => `They are dropped. The first: ${reason}.`),
   'missing-field': refused((count) => `${rowsOf(count)} without the mapped fields`, (reason) => `They are dropped. The first: ${reason}. Correct the mapping if it is wrong.`),
   'token-beyond-model': refused((count) => `${rowsOf(count)} with a token this model has no weights for`, (reason) => `They are dropped. The first: ${reason}.`),
-  'unproven-mask': refused((count) => `${rowsOf(count)} whose trained part cannot be proven`, (reason) => `They are dropped. The first: ${reason}. ChatML or Alpaca may take them.`),
+  'unproven-mask': refused((count) => `${rowsOf(count)} whose trained part cannot be proven`, (reason, facts, tally) => `They are dropped. The first: ${reason}. ${whatTakes(facts, tally)}`),
   'skipped-line': ({ skipped }) => skipped === 0 ? null : {
     severity: 'warning', count: skipped, title: `${skipped === 1 ? '1 line' : `${number(skipped)} lines`} could not be read`,
     detail: 'They were passed over at import; the list of lines with reasons is kept with the dataset.',
@@ -152,12 +157,21 @@ function writesOtherwise({ templateId, template }: Facts['encoder'], tokenizer: 
   }
 }
 
+/** Which template can take rows whose mask cannot be proven. Tool calls are written by models' own templates alone. */
+function whatTakes({ encoder }: Facts, tally: Tally): string {
+  const [count, withTools] = [tally.count('unproven-mask'), tally.countOf('unproven-mask', CALLS_TOOLS)];
+  const other = encoder.templateId === 'model' ? 'ChatML, Llama 3 and Alpaca write every turn as it is' : "The model's own template may take them";
+  if (withTools === 0) return `${other}.`;
+  const tools = 'rows that call tools need the own template of a model that writes such calls';
+  return withTools === count ? `No other template here takes them: ${tools}.` : `${other}; ${tools}.`;
+}
+
 /** A finding on rows that are dropped: an error once too many of them are. */
-function refused(title: (count: number) => string, detail: (reason: string, facts: Facts) => string): Describe {
+function refused(title: (count: number) => string, detail: (reason: string, facts: Facts, tally: Tally) => string): Describe {
   return (tally, facts, kind) => {
     const count = tally.count(kind);
     const severity = facts.rows - facts.usable > DROPPED_LIMIT * facts.rows ? 'error' : 'warning';
-    return count === 0 ? null : { severity, title: title(count), detail: detail(tally.reason(kind), facts) };
+    return count === 0 ? null : { severity, title: title(count), detail: detail(tally.reason(kind), facts, tally) };
   };
 }
 

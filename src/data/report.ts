@@ -8,7 +8,7 @@ import { ContentChecks } from './contentChecks.ts';
 import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
 import { placeholdersOf } from './detectors/placeholder.ts';
 import { sharedPrompts } from './detectors/sharedPrompts.ts';
-import { describeFindings, type Tally } from './findings.ts';
+import { CALLS_TOOLS, describeFindings, type Tally } from './findings.ts';
 import { hashText } from './random.ts';
 import { promptHash } from './split.ts';
 import { indexBound } from './table/edits.ts';
@@ -89,6 +89,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
       const encoded = encodeStoredRow(row, dataset.mapping, encoder, trainedTurns?.get(row.index));
       if (!encoded.ok) {
         tally.refuse(row.index, encoded.kind, encoded.reason);
+        if (messages.some((message) => message.role === 'tool' || message.toolCalls?.length)) tally.words(encoded.kind, CALLS_TOOLS);
       } else {
         fullLengths[row.index] = encoded.row.fullLength;
         for (const text of encoded.injected) tally.words('injected-text', text);
@@ -200,6 +201,7 @@ function newTally({ dataset }: ReportOptions): Tally {
     rows: (kind) => rowsOf.get(kind)?.rows.slice(0, MAX_ROWS) ?? [],
     all: (kind) => Int32Array.from(rowsOf.get(kind)?.rows ?? []).sort(),
     reason: (kind) => reasons.get(kind) ?? '',
+    countOf: (kind, text) => wordsOf.get(kind)?.get(text) ?? 0,
     commonest: (kind) => [...(wordsOf.get(kind) ?? [])].sort((a, b) => b[1] - a[1]).map(([text]) => text),
   };
   return tally;

@@ -173,6 +173,8 @@ export interface InspectedRow {
   turns: InspectedTurn[];
   /** Why the row is refused, when it is. */
   refused?: string;
+  /** The rejected answer of a preference pair: kept for later, not trained. */
+  rejected?: string;
   /** Titles of the fixes that leave the row out of training; missing where none does. */
   leftOutBy?: string[];
 }

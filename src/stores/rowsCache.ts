@@ -96,3 +96,7 @@ export async function previewRow(datasetId: string, index: number, mapping?: Map
     return { error: failure(error) ?? { code: 'cancelled', what: 'Cancelled.' } };
   }
 }
+
+/** The rejected answer of a row under a mapping that is only tried; null where there is none. */
+export const previewRejected = (datasetId: string, index: number, mapping: Mapping): Promise<string | null> =>
+  (mapping.rejected === undefined ? Promise.resolve(null) : request('data.rejected', { datasetId, index, mapping }).catch(() => null));

@@ -307,6 +307,8 @@ export interface Requests extends RowRequests, HubDataRequests {
   'data.delete': { args: { datasetId: string }; result: null };
   'data.setMapping': { args: { datasetId: string; mapping: Mapping }; result: DatasetSummary };
   'data.rows': { args: { datasetId: string; offset: number; limit: number }; result: DisplayRow[] };
+  /** The answer of a preference pair that is not trained; null for other rows. */
+  'data.rejected': { args: { datasetId: string; index: number; mapping?: Mapping }; result: string | null };
   'data.preview': { args: { datasetId: string; index: number; mapping?: Mapping }; result: Message[] };
   /** Needs a loaded model for its tokenizer. `trainedTurns` overrides per message index. */
   'data.inspect': {

@@ -80,6 +80,7 @@ describe('Advice on a set', () => {
   it('says when one task drowns the rest', () => {
     expect(of(1000).mixAdvice).toContain('99 % of the rows are reasoning');
     expect(of(50).mixAdvice).toBeUndefined();
+    expect(of(1000, { duplicate: [3] }).quality.parts[1]!.words).toBe('1 row repeats another, exactly or nearly');
     expect(of(1000).mix).toEqual([{ type: 'reasoning', rows: 990 }, { type: 'chat', rows: 10 }]);
   });
 });

@@ -114,7 +114,17 @@ describe('The report', () => {
     const { report: made } = await report([...GOOD, alpaca('q', 'fine')], { template: 'model', tokenizer: byteLevel(jinja) });
     expect(finding(made, 'injected-text')).toMatchObject({ count: 21, detail: expect.stringContaining('"You help."') });
     const refusing = await report([...GOOD, alpaca('{{x', 'a')], { template: 'model', tokenizer: byteLevel("{% for m in messages %}{% if '{{' in m.content %}{{ raise_exception('no braces') }}{% endif %}{{ m.content }}<|im_end|>{% endfor %}") });
-    expect(finding(refusing.report, 'unproven-mask')).toMatchObject({ rows: [20], detail: expect.stringContaining('no braces') });
+    expect(finding(refusing.report, 'unproven-mask')).toMatchObject({ rows: [20], detail: expect.stringMatching(/no braces.* ChatML, Llama 3 and Alpaca write every turn as it is\.$/) });
+  });
+
+  it('suggests no other template for rows that call tools, since none can write them', async () => {
+    const rows = [0, 1].map((i) => ({ messages: [{ role: 'user', content: '{{x' }, { role: 'assistant', content: '', tool_calls: [{ function: { name: 'f', arguments: `{"i":${i}}` } }] }] }));
+    const template = "{% for m in messages %}{% if '{{' in m.content %}{{ raise_exception('no braces') }}{% endif %}{{ m.content }}<|im_end|>{% endfor %}";
+    const mapping = { shape: 'messages' as const, messages: 'messages' };
+    const tools = await report(rows, { template: 'model', tokenizer: byteLevel(template), mapping });
+    expect(finding(tools.report, 'unproven-mask')?.detail).toMatch(/No other template here takes them: rows that call tools need the own template of a model that writes such calls\.$/);
+    const mixed = await report([...rows, { messages: [{ role: 'user', content: '{{x' }, { role: 'assistant', content: 'a' }] }], { template: 'model', tokenizer: byteLevel(template), mapping });
+    expect(finding(mixed.report, 'unproven-mask')?.detail).toMatch(/write every turn as it is; rows that call tools need/);
   });
 
   it('warns of a template whose marks the model lacks, or may never have learned', async () => {

@@ -60,6 +60,19 @@ describe('The data requests', () => {
     expect(await handlers['data.report']({ datasetId, ...REPORT }, context)).toEqual(before);
   });
 
+  it('show the rejected answer of a preference pair in table, preview and inspector, and do not train it', async () => {
+    const handlers = await session();
+    const pair = (chosen: unknown, rejected: unknown): string => `${JSON.stringify({ prompt: 'Who?', chosen, rejected })}\n`;
+    const [dataset] = await handlers['data.importFiles']({ files: [file('pairs.jsonl', pair('Me.', 'No one.') + pair('You.', [{ role: 'user', content: 'Who?' }, { role: 'assistant', content: 'Nobody.' }]))] }, context);
+    const datasetId = dataset!.id;
+    expect((await handlers['data.rows']({ datasetId, offset: 0, limit: 2 }, context)).map((row) => row.rejected)).toEqual(['No one.', 'Nobody.']);
+    expect(await handlers['data.rejected']({ datasetId, index: 1 }, context)).toBe('Nobody.');
+    expect(await handlers['data.rejected']({ datasetId, index: 1, mapping: { shape: 'prompt-completion', instruction: 'prompt', output: 'chosen' } }, context)).toBeNull();
+    const seen = await handlers['data.inspect']({ datasetId, index: 0, template: 'chatml', maxLength: 64 }, context);
+    expect(seen.rejected).toBe('No one.');
+    expect(seen.turns.flatMap((turn) => turn.tokens).map((token) => token.text).join('')).not.toContain('No one');
+  });
+
   it('say which rows of a test file were asked in training', async () => {
     const handlers = await session();
     const [train, test] = await handlers['data.importFiles']({ files: [file('train.jsonl', line('a', 'x') + line('b', 'y')), file('test.jsonl', line('c', 'z') + line('B', 'y'))] }, context);

@@ -284,6 +284,7 @@ export class FakeWorker implements WorkerLike {
       const [prompt, answer] = pairOf(offset + i);
       return { index: offset + i, line: offset + i + 1, prompt, answer: answer.replaceAll('\n', ' ') };
     }),
+    'data.rejected': () => null,
     'data.preview': ({ datasetId, index }) => this.#rows.turns(datasetId, index),
     'data.inspect': ({ index, maxLength, trainedTurns }) => ({ ...inspected(index, maxLength, trainedTurns ?? {}), ...(this.#off.includes(index) ? { leftOutBy: ['Rows switched off one by one'] } : {}) }),
     'data.setTrainedTurns': () => null,

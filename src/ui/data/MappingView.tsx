@@ -3,7 +3,7 @@ import { Button, Select } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import type { UserMessage } from '../../config/errors.ts';
 import { setMapping } from '../../stores/data.ts';
-import { previewRow } from '../../stores/rowsCache.ts';
+import { previewRejected, previewRow } from '../../stores/rowsCache.ts';
 import type { DatasetSummary, Mapping, Message } from '../../stores/types.ts';
 import { SHAPE_NAMES } from '../names.ts';
 import classes from './Data.module.css';
@@ -11,7 +11,12 @@ import { forShape, missingPart, PARTS, sameMapping, type MappingPart } from './m
 
 const SHAPES = Object.entries(SHAPE_NAMES).map(([value, label]) => ({ value, label }));
 
-type PreviewOf = Message[] | { error: UserMessage };
+type PreviewOf = { turns: Message[]; rejected: string | null } | { error: UserMessage };
+
+async function previewOf(id: string, index: number, mapping: Mapping): Promise<PreviewOf> {
+  const [turns, rejected] = await Promise.all([previewRow(id, index, mapping), previewRejected(id, index, mapping)]);
+  return 'error' in turns ? turns : { turns, rejected };
+}
 
 function usePreviews(dataset: DatasetSummary, mapping: Mapping, usable: boolean): PreviewOf[] {
   const count = Math.min(3, dataset.rows);
@@ -20,7 +25,7 @@ function usePreviews(dataset: DatasetSummary, mapping: Mapping, usable: boolean)
   useEffect(() => {
     if (!usable) return;
     let current = true;
-    void Promise.all(Array.from({ length: count }, (_, i) => previewRow(dataset.id, i, JSON.parse(key) as Mapping)))
+    void Promise.all(Array.from({ length: count }, (_, i) => previewOf(dataset.id, i, JSON.parse(key) as Mapping)))
       .then((rows) => { if (current) setMade({ key, rows }); });
     return () => { current = false; };
   }, [dataset.id, count, key, usable]);
@@ -34,10 +39,13 @@ function Preview({ index, preview }: { index: number; preview: PreviewOf }) {
       <p className="caption">Row {index + 1}</p>
       {'error' in preview
         ? <p className={classes.problem}>{preview.error.what}</p>
-        : preview.map((message, i) => (
+        : preview.turns.map((message, i) => (
           // oxlint-disable-next-line react/no-array-index-key -- turns of a row never change places
           <div key={i} className={classes.previewTurn}><span className="dim">{message.role}</span><p>{message.content || <span className="faint">empty</span>}</p></div>
         ))}
+      {'rejected' in preview && preview.rejected !== null && (
+        <div className={classes.previewTurn} data-testid="rejected-preview"><span className="dim">rejected</span><p><span className="faint">Kept for later, not trained.</span> {preview.rejected}</p></div>
+      )}
     </li>
   );
 }

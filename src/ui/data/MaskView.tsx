@@ -70,7 +70,21 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
           <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={onSwitch} losses={losses} />
         ))}
       </ol>
+      {row.rejected !== undefined && <Rejected text={row.rejected} />}
     </>
+  );
+}
+
+/** The other answer of a preference pair. */
+function Rejected({ text }: { text: string }) {
+  return (
+    <section className={classes.turn} aria-label="Rejected answer" data-testid="rejected">
+      <div className={classes.about}><h2>rejected</h2><p className="caption">not trained</p></div>
+      <div className={classes.tokens}>
+        <p className="dim" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{text || 'empty'}</p>
+        <p className="caption">The answer that was not preferred: kept with the row for later, not trained.</p>
+      </div>
+    </section>
   );
 }
 

@@ -55,6 +55,7 @@ export const dataHandlers = (state: SessionState): HandlersOf<'data'> => ({
   },
   'data.setMapping': async ({ datasetId, mapping }) => (await state.data()).datasets.setMapping(datasetId, mapping),
   'data.rows': async ({ datasetId, offset, limit }) => (await state.data()).datasets.rows(datasetId, offset, limit),
+  'data.rejected': async ({ datasetId, index, mapping }) => (await state.data()).datasets.rejected(datasetId, index, mapping),
   'data.preview': async ({ datasetId, index, mapping }) => (await state.data()).datasets.preview(datasetId, index, mapping),
   'data.inspect': async (args) => (await state.data()).datasets.inspect(state.needModel(), args),
   'data.setTrainedTurns': async ({ datasetId, index, trainedTurns }) => (await (await state.data()).datasets.setTrainedTurns(datasetId, index, trainedTurns), null),

@@ -7,7 +7,7 @@ import type { Recipe } from '../../config/recipe.ts';
 import { changesFile, type Change, type Draws } from '../../data/changes.ts';
 import { changesOfFixes, FixedRows } from '../../data/fixes.ts';
 import { FIXES } from '../../data/findings.ts';
-import { displayRow, encodeStoredRow, inspectStoredRow, messagesOf, storedRowSource } from '../../data/encodedRows.ts';
+import { displayRow, encodeStoredRow, inspectStoredRow, messagesOf, rejectedOf, storedRowSource } from '../../data/encodedRows.ts';
 import { importDataset, type ImportSource } from '../../data/importers/importDataset.ts';
 import { messagesOfRow } from '../../data/messages.ts';
 import { overlap, type Overlap, type Pairs, type Side } from '../../data/overlap.ts';
@@ -83,6 +83,12 @@ export class Datasets {
       if (place++ >= offset) out.push(displayRow(row, mapping));
     }
     return out;
+  }
+
+  async rejected(id: string, index: number, mapping?: Mapping): Promise<string | null> {
+    const summary = await this.get(id);
+    const [row] = await (await this.fixed(id)).rowsAt(id, [index]);
+    return rejectedOf(row!, mapping ?? summary.mapping);
   }
 
   async preview(id: string, index: number, mapping?: Mapping): Promise<Message[]> {
