@@ -2,6 +2,7 @@
  * `npm run bench`: how fast this device trains and answers, in one process, on a model of true shape and random weights.
  */
 import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Comparison } from '../worker/bench/peers.ts';
@@ -26,6 +27,12 @@ npm run bench -- peers [SHAPE] ...      beside other packages of npm; peers --he
   --all             all four shapes with --tune, --recompute and --python auto, and the packages of npm where they are packed
   --peak N          the device's f32 peak in TFLOP/s, to print the share reached
   --json FILE       all figures`;
+
+/** Milliseconds that this process and its driver's threads computed so far, spread over the cores. */
+const processorMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000 / availableParallelism();
+};
 
 /** What lies in files of the project, and in the bundle of a packed bench. */
 export interface BenchAssets {
@@ -62,7 +69,8 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
     const given = (text: string | undefined, gpu: number, slow: number): number => (text === undefined ? (software ? slow : gpu) : Number(text));
     return {
       steps: Math.max(1, given(values.steps, 20, 5)), warmup: given(values.warmup, 3, 1), generate: given(values.generate, 64, 16),
-      r: Number(values.rank), peakTflops: values.peak === undefined ? null : Number(values.peak), recompute: values.recompute,
+      r: Number(values.rank), ...(software && values.runtime === 'node' ? { clock: processorMs } : {}),
+      peakTflops: values.peak === undefined ? null : Number(values.peak), recompute: values.recompute,
     };
   };
   const python = values.python === undefined ? null : await findPython(values.python);
