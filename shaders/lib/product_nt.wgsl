@@ -6,6 +6,7 @@ struct Params {
   x_row: u32, y_row: u32,        // row offsets into x and y
   alpha: f32,
   rank: u32, scale: f32,         // of the low-rank branch, where there is one (low_rank.wgsl)
+  eps: f32,                      // of the norm of x, where it is folded in (row_norm.wgsl)
 }
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> left: array<Unit>;

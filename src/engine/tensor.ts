@@ -108,6 +108,26 @@ export function createWeight(engine: Engine, label: string, dtype: StorageType, 
 }
 
 /**
+ * One weight of several matrices with as many columns, one below the other, and a view of each; null where a matrix would not begin at a
+ * multiple of 256 bytes and a whole block, or all of them do not fit one binding.
+ */
+export function joinedWeight(engine: Engine, label: string, dtype: StorageType, matrices: readonly { label: string; rows: number }[], cols: number): { whole: Weight; views: Weight[] } | null {
+  const rows = matrices.reduce((sum, m) => sum + m.rows, 0);
+  const inPlace = matrices.every((m) => storedBytes(dtype, m.rows * cols) % 256 === 0 && (!isQuantised(dtype) || (m.rows * cols) % BLOCK === 0));
+  if (!inPlace || storedBytes(dtype, rows * cols) > engine.maxBinding) return null;
+  const whole = createWeight(engine, label, dtype, rows, cols);
+  const { buffer } = whole.parts[0]!.tensor;
+  let offset = 0;
+  const views = matrices.map((m): Weight => {
+    const byteLength = storedBytes(dtype, m.rows * cols);
+    const tensor = { label: m.label, buffer, offset, byteLength };
+    offset += byteLength;
+    return { label: m.label, dtype, rows: m.rows, cols, parts: [{ tensor, rowStart: 0, rows: m.rows }] };
+  });
+  return { whole, views };
+}
+
+/**
  * Writes a run of stored bytes (blocks, where quantised) into a weight.
  * @param byteStart offset from the start of the whole row-major matrix in this storage type; a multiple of 4
  */
@@ -120,12 +140,12 @@ export function writeWeightBytes(engine: Engine, weight: Weight, byteStart: numb
     if (from >= to) continue;
     const slice = bytes.subarray(from - byteStart, to - byteStart);
     const whole = slice.byteLength & ~3;
-    if (whole > 0) engine.device.queue.writeBuffer(part.tensor.buffer, from - partStart, slice, 0, whole);
+    if (whole > 0) engine.device.queue.writeBuffer(part.tensor.buffer, part.tensor.offset + from - partStart, slice, 0, whole);
     if (whole < slice.byteLength) {
       // writeBuffer takes multiples of 4 bytes; an odd tail (the very end of a packed tensor) is padded with zeros.
       const tail = new Uint8Array(4);
       tail.set(slice.subarray(whole));
-      engine.device.queue.writeBuffer(part.tensor.buffer, from - partStart + whole, tail);
+      engine.device.queue.writeBuffer(part.tensor.buffer, part.tensor.offset + from - partStart + whole, tail);
     }
   }
 }

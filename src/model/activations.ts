@@ -5,7 +5,7 @@
 import type { RecomputePolicy, TargetModule } from '../config/recipe.ts';
 import type { Arena } from '../engine/arena.ts';
 import { SPLITS } from '../engine/kernels/matmul.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { viewTensor, type Tensor } from '../engine/tensor.ts';
 import type { ModelConfig } from './config.ts';
 
 /**
@@ -26,6 +26,9 @@ export interface LayerActivations {
   q: Tensor;
   k: Tensor;
   v: Tensor;
+  /** q, k and v end to end, and gate and up: for a single token a joined projection writes them as one row. Null where they lie apart. */
+  qkv: Tensor | null;
+  gateUp: Tensor | null;
   /** After head norm and rotary; the same tensors as q and k without head norm. */
   qRotated: Tensor;
   kRotated: Tensor;
@@ -64,19 +67,25 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
     for (const e of entries) ranks.set(e.module, Math.max(ranks.get(e.module) ?? 0, e.r ?? lora!.config.r));
     return ranks;
   };
+  /** Rows of several widths: of a single token in one tensor, if each can be bound there. */
+  const endToEnd = <N extends 2 | 3>(names: string[], cols: number[], l: number | 'any'): [whole: Tensor | null, each: N extends 2 ? [Tensor, Tensor] : [Tensor, Tensor, Tensor]] => {
+    type Each = N extends 2 ? [Tensor, Tensor] : [Tensor, Tensor, Tensor];
+    if (maxTokens > 1 || cols.some((n) => n % 64 !== 0)) return [null, names.map((name, i) => take(`${name}.${l}`, cols[i]!)) as Each];
+    const whole = take(`${names.join(' ')}.${l}`, cols.reduce((a, b) => a + b));
+    const starts = cols.map((_, i) => cols.slice(0, i).reduce((a, b) => a + b, 0));
+    return [whole, names.map((name, i) => viewTensor(whole, `${name}.${l}`, starts[i]!, cols[i]!)) as Each];
+  };
   const takeLayer = (l: number | 'any'): Omit<LayerActivations, 'x'> => {
-    const q = take(`q.${l}`, Q);
-    const k = take(`k.${l}`, KV);
+    const [qkv, [q, k, v]] = endToEnd<3>(['q', 'k', 'v'], [Q, KV, KV], l);
+    const [gateUp, [gate, up]] = endToEnd<2>(['gate', 'up'], [F, F], l);
     const layer = {
-      q, k,
-      v: take(`v.${l}`, KV),
+      qkv, q, k, v,
       attnOut: take(`attention.${l}`, Q),
       lse: take(`lse.${l}`, config.numAttentionHeads),
       attnBranch: config.sandwichNorms ? take(`attention branch.${l}`, C) : null,
       mlpBranch: config.sandwichNorms ? take(`mlp branch.${l}`, C) : null,
       mid: take(`mid.${l}`, C),
-      gate: take(`gate.${l}`, F),
-      up: take(`up.${l}`, F),
+      gateUp, gate, up,
       ...(cheap ?? {
         inputNormed: take(`input norm.${l}`, C),
         midNormed: take(`mid norm.${l}`, C),

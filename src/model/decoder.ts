@@ -13,7 +13,7 @@ import { embedding } from '../engine/kernels/embedding.ts';
 import { gated, gatedBackward } from '../engine/kernels/gated.ts';
 import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
-import { rope } from '../engine/kernels/rope.ts';
+import { rope, ropeAppend } from '../engine/kernels/rope.ts';
 import { kvAppend } from '../engine/kernels/rows.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
@@ -22,7 +22,7 @@ import { widths, type BackwardScratch, type LayerActivations } from './activatio
 import type { BatchInputs } from './batchInputs.ts';
 import { layerAt, type ModelConfig } from './config.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
-import type { ModelWeights } from './weights.ts';
+import type { ModelWeights, Projection } from './weights.ts';
 
 export interface RopeTable {
   /** [maxPositions, D/2] */
@@ -67,7 +67,7 @@ export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations
 /** `next` null: the layer is computed again for its backward pass, which needs nothing of what it hands on. */
 function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor | null, lora: LoraUse | null, cache: LayerCache | null): Op[] {
   const { engine: e, config, weights } = ctx;
-  const { C, KV } = widths(config);
+  const { C } = widths(config);
   const { rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
   const name = (part: string): string => `layer ${l} ${part}`;
@@ -87,27 +87,23 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
     if (out) ops.push(...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream }));
     return ops;
   };
-  const ops = [
-    ...cheapOps(ctx, l, a, 'inputNormed'),
-    ...project('q_proj', a.inputNormed, a.q),
-    ...project('k_proj', a.inputNormed, a.k),
-    ...project('v_proj', a.inputNormed, a.v),
-  ];
-  ops.push(...cheapOps(ctx, l, a, 'rotated'));
-  if (cache) {
-    ops.push(
-      ...kvAppend(e, { label: name('k cache'), cols: KV, src: a.kRotated, cache: cache.k }),
-      ...kvAppend(e, { label: name('v cache'), cols: KV, src: a.v, cache: cache.v }),
-    );
-  }
+  /** Projections of one normed input: one product where they lie together, the norm with it where nothing else reads it. */
+  const projectNormed = (normed: 'inputNormed' | 'midNormed', joined: Projection | null, row: Tensor | null, targets: [TargetModule, Tensor][]): Op[] => {
+    const adapted = targets.filter(([module]) => lora?.adapter.at(l, module));
+    const [x, gain] = normed === 'inputNormed' ? [a.x, w.inputNorm] : [a.mid, w.mlpNorm];
+    if (!joined || !row) return [...cheapOps(ctx, l, a, normed), ...targets.flatMap(([module, y]) => project(module, a[normed], y))];
+    const product = { label: name(targets.map(([module]) => module).join(' ')), rows: TOKENS, w: joined.weight, y: row, bias: joined.bias ?? undefined };
+    if (adapted.length === 0) return matmulNT(e, { ...product, x, norm: { gain, eps, out: a[normed] } });
+    return [...cheapOps(ctx, l, a, normed), ...matmulNT(e, { ...product, x: a[normed] }), ...adapted.flatMap(([module, y]) => loraBranch(ctx, lora, l, module, a[normed], y, a))];
+  };
+  const ops = projectNormed('inputNormed', w.qkv, a.qkv, [['q_proj', a.q], ['k_proj', a.k], ['v_proj', a.v]]);
+  ops.push(...(cache ? cachedKeys(ctx, l, a, cache, name) : cheapOps(ctx, l, a, 'rotated')));
   ops.push(
     ...attention(e, {
       label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse,
     }),
     ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid),
-    ...cheapOps(ctx, l, a, 'midNormed'),
-    ...project('gate_proj', a.midNormed, a.gate),
-    ...project('up_proj', a.midNormed, a.up),
+    ...projectNormed('midNormed', w.gateUp, a.gateUp, [['gate_proj', a.gate], ['up_proj', a.up]]),
     ...cheapOps(ctx, l, a, 'activated'),
     ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next),
   );
@@ -118,19 +114,54 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
 function cheapOps(ctx: DecoderContext, l: number, a: LayerActivations, part: 'inputNormed' | 'rotated' | 'midNormed' | 'activated'): Op[] {
   const { engine: e, config } = ctx;
   const { C, F } = widths(config);
-  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim: cols, rmsNormEps: eps } = config;
+  const { rmsNormEps: eps } = config;
   const w = ctx.weights.layers[l]!;
   const name = (of: string): string => `layer ${l} ${of}`;
   switch (part) {
     case 'inputNormed': return rmsNorm(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, out: a.inputNormed, eps });
     case 'midNormed': return rmsNorm(e, { label: name('mlp norm'), rows: TOKENS, cols: C, x: a.mid, gain: w.mlpNorm, out: a.midNormed, eps });
     case 'activated': return gated(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, out: a.activated });
-    case 'rotated': return [
-      ...(w.qNorm ? rmsNorm(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols, x: a.q, gain: w.qNorm, out: a.qRotated, eps }) : []),
-      ...(w.kNorm ? rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols, x: a.k, gain: w.kNorm, out: a.kRotated, eps }) : []),
-      ...rotaryOps(ctx, l, name, a.qRotated, a.kRotated, false),
-    ];
+    case 'rotated': return [...headNormOps(ctx, l, a, name), ...rotaryOps(ctx, l, name, a.qRotated, a.kRotated, false)];
   }
+}
+
+/** qRotated and kRotated, but for the turn: nothing without head norms. */
+function headNormOps({ engine: e, config, weights }: DecoderContext, l: number, a: LayerActivations, name: (part: string) => string): Op[] {
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim: cols, rmsNormEps: eps } = config;
+  const { qNorm, kNorm } = weights.layers[l]!;
+  return [
+    ...(qNorm ? rmsNorm(e, { label: name('q norm'), rows: { kind: 'tokens', perToken: heads }, cols, x: a.q, gain: qNorm, out: a.qRotated, eps }) : []),
+    ...(kNorm ? rmsNorm(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols, x: a.k, gain: kNorm, out: a.kRotated, eps }) : []),
+  ];
+}
+
+/** Queries turned in place; keys, turned, and values in the cache behind those of earlier tokens. */
+function cachedKeys(ctx: DecoderContext, l: number, a: LayerActivations, cache: LayerCache, name: (part: string) => string): Op[] {
+  const { engine: e, config, inputs } = ctx;
+  const { KV } = widths(config);
+  const norms = headNormOps(ctx, l, a, name);
+  const which = layerAt(config, l).rope;
+  const table = which && ctx.rope[which];
+  if (table) {
+    const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
+    return [...norms, ...ropeAppend(e, {
+      label: name('keys'), heads, kvHeads, headDim, positions: inputs.positions, ...table, q: a.qRotated, k: a.kRotated, v: a.v, kCache: cache.k, vCache: cache.v,
+    })];
+  }
+  return [
+    ...norms,
+    ...kvAppend(e, { label: name('k cache'), cols: KV, src: a.kRotated, cache: cache.k }),
+    ...kvAppend(e, { label: name('v cache'), cols: KV, src: a.v, cache: cache.v }),
+  ];
+}
+
+/** y += scaling · (x Aᵀ) Bᵀ beside a joined product; without dropout. */
+function loraBranch(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, y: Tensor, a: LayerActivations): Op[] {
+  const entry = lora!.adapter.at(l, module)!;
+  return [
+    ...loraA(ctx, lora, l, module, x, a),
+    ...matmulNT(ctx.engine, { label: `${modulePath(l, module)} lora B`, rows: TOKENS, x: a.xa[module]!, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
+  ];
 }
 
 /** What the scores of a layer's attention are and which tokens they join. */

@@ -204,6 +204,11 @@ export class Generator {
     this.#decode = await pass('next token', this.#decodeInputs, decode);
   }
 
+  /** Dispatches of a prompt's piece and of a token. */
+  get dispatches(): { prompt: number; token: number } {
+    return { prompt: this.#prefill!.program.dispatches.length, token: this.#decode!.program.dispatches.length };
+  }
+
   /**
    * Yields new token ids, the stop token included. Ends at a stop token, after maxNewTokens, at a full context or on abort.
    * A second question waits until the first is answered or left.

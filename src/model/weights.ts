@@ -6,7 +6,9 @@ import { EtudeError } from '../config/errors.ts';
 import { notFiniteWeights, outOfMemory } from '../config/messages.ts';
 import { QUANTIZATIONS, type Quantization, type TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
-import { createTensor, createWeight, destroyTensor, destroyWeight, storedBytes, writeTensor, writeWeightBytes, type FloatStorage, type Tensor, type Weight } from '../engine/tensor.ts';
+import {
+  createTensor, createWeight, joinedWeight, storedBytes, viewTensor, writeTensor, writeWeightBytes, type FloatStorage, type StorageType, type Tensor, type Weight,
+} from '../engine/tensor.ts';
 import { firstNonFinite, isFloatDtype, type FloatDtype } from '../formats/halfFloats.ts';
 import { readF32, streamTensor, type TensorEntry } from '../formats/safetensors.ts';
 import type { ModelConfig } from './config.ts';
@@ -23,7 +25,15 @@ export interface LayerWeights {
   /** Per-head norms. */
   qNorm: Tensor | null;
   kNorm: Tensor | null;
-  projections: Record<TargetModule, { weight: Weight; bias: Tensor | null }>;
+  projections: Record<TargetModule, Projection>;
+  /** Projections of the same input one below the other, whose parts are those of `projections`; null where they lie apart. */
+  qkv: Projection | null;
+  gateUp: Projection | null;
+}
+
+export interface Projection {
+  weight: Weight;
+  bias: Tensor | null;
 }
 
 export interface ModelWeights {
@@ -65,7 +75,7 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
   const matrix = async (name: string): Promise<Weight> => {
     const entry = tensors.get(name)!;
     const dtype = entry.dtype as FloatDtype;
-    const weight = made.get(name) as Weight;
+    const weight = made.tensors.get(name) as Weight;
     const storage = weight.dtype;
     const width = dtype === 'F32' ? 4 : 2;
     for await (const { offset, bytes } of streamTensor(entry, CHUNK)) {
@@ -81,7 +91,7 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
     const entry = tensors.get(name)!;
     const data = await readF32(entry);
     checkFinite(name, new Uint8Array(data.buffer), 'F32', 0);
-    const tensor = made.get(name) as Tensor;
+    const tensor = made.tensors.get(name) as Tensor;
     writeTensor(engine, tensor, offset === 0 ? data : data.map((w) => offset + w));
     progress(entry.end - entry.start);
     return tensor;
@@ -116,44 +126,84 @@ export async function loadWeights(engine: Engine, config: ModelConfig, tensors: 
           up_proj: await projection('mlp', 'up_proj', config.mlpBias),
           down_proj: await projection('mlp', 'down_proj', config.mlpBias),
         },
+        qkv: made.joined.get(`${at}.self_attn.qkv`) ?? null,
+        gateUp: made.joined.get(`${at}.mlp.gate_up`) ?? null,
       });
     }
     const finalNorm = await norm('model.norm');
     return {
       embedding, head, finalNorm, layers,
-      bytes: [...made.values()].reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
+      bytes: [...made.tensors.values()].reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
       dtype: storedType(config, tensors),
       quantization,
       parameters: countParameters(config),
     };
   } catch (error) {
-    release(engine, made);
+    release(engine, [...made.tensors.values()]);
     throw error;
   }
 }
 
-type Made = Map<string, Tensor | Weight>;
+/** Everything by name, and what owns the buffers of those that share one. */
+interface Made {
+  tensors: Map<string, Tensor | Weight>;
+  joined: Map<string, Projection>;
+}
 
-const release = (engine: Engine, made: Made): void => made.forEach((t) => ('parts' in t ? destroyWeight(engine, t) : destroyTensor(engine, t)));
+/** Buffers may be shared: each is given back once. */
+function release(engine: Engine, tensors: readonly (Tensor | Weight)[]): void {
+  const buffers = new Set(tensors.flatMap((t) => ('parts' in t ? t.parts.map((p) => p.tensor.buffer) : [t.buffer])));
+  for (const buffer of buffers) engine.destroyBuffer(buffer);
+}
+
+/** Projections that read the same input: together they are one product. */
+const JOINED = [
+  { name: 'self_attn.qkv', parts: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'] },
+  { name: 'mlp.gate_up', parts: ['mlp.gate_proj', 'mlp.up_proj'] },
+];
+
+/** The joined projections of a layer, where their storage allows it. */
+function joinLayer(engine: Engine, at: string, shapes: ReadonlyMap<string, readonly number[]>, storage: (name: string) => StorageType, made: Made): void {
+  for (const { name, parts } of JOINED) {
+    const weights = parts.map((part) => ({ label: `${at}.${part}.weight`, rows: shapes.get(`${at}.${part}.weight`)![0]! }));
+    const biases = parts.map((part) => `${at}.${part}.bias`).filter((bias) => shapes.has(bias));
+    const types = new Set(weights.map(({ label }) => storage(label)));
+    const aligned = biases.length === 0 || (biases.length === parts.length && weights.every(({ rows }) => rows % 64 === 0));
+    const weight = types.size === 1 && aligned ? joinedWeight(engine, `${at}.${name}`, [...types][0]!, weights, shapes.get(weights[0]!.label)![1]!) : null;
+    if (!weight) continue;
+    weights.forEach(({ label }, i) => made.tensors.set(label, weight.views[i]!));
+    const bias = biases.length === 0 ? null : createTensor(engine, `${at}.${name} bias`, weight.whole.rows);
+    let start = 0;
+    biases.forEach((label, i) => {
+      made.tensors.set(label, viewTensor(bias!, label, start, weights[i]!.rows));
+      start += weights[i]!.rows;
+    });
+    made.joined.set(`${at}.${name}`, { weight: weight.whole, bias });
+  }
+}
 
 /** Every buffer of the model, before a byte of it is read: what does not fit is known at once. */
 async function allocate(engine: Engine, config: ModelConfig, tensors: ReadonlyMap<string, TensorEntry>, quantization: Quantization): Promise<Made> {
   const inUse = engine.memory.live;
-  const made: Made = new Map();
+  const made: Made = { tensors: new Map(), joined: new Map() };
   engine.device.pushErrorScope('out-of-memory');
   let failure: unknown = null;
   try {
-    for (const { name, shape } of expectedTensors(config)) {
-      const stored = STORAGE_TYPE[tensors.get(name)!.dtype as FloatDtype];
+    const expected = expectedTensors(config);
+    const shapes = new Map(expected.map(({ name, shape }) => [name, shape]));
+    const storage = (name: string): StorageType => storageOf(name, STORAGE_TYPE[tensors.get(name)!.dtype as FloatDtype], quantization);
+    for (let l = 0; l < config.numHiddenLayers; l++) joinLayer(engine, `model.layers.${l}`, shapes, storage, made);
+    for (const { name, shape } of expected) {
+      if (made.tensors.has(name)) continue;
       const [rows, cols] = shape;
-      made.set(name, cols === undefined ? createTensor(engine, name, rows!) : createWeight(engine, name, storageOf(name, stored, quantization), rows!, cols));
+      made.tensors.set(name, cols === undefined ? createTensor(engine, name, rows!) : createWeight(engine, name, storage(name), rows!, cols));
     }
   } catch (error) {
     failure = error ?? new Error('unknown');
   }
   const full = await engine.device.popErrorScope();
   if (!full && failure === null) return made;
-  release(engine, made);
+  release(engine, [...made.tensors.values()]);
   if (!full) throw failure;
   const planned = (q: Quantization): number => plannedWeightBytes(config, storedType(config, tensors), q);
   const needed = planned(quantization);
@@ -173,16 +223,11 @@ function storedType(config: ModelConfig, tensors: ReadonlyMap<string, TensorEntr
 }
 
 export function destroyWeights(engine: Engine, w: ModelWeights): void {
-  destroyWeight(engine, w.embedding);
-  if (w.head !== w.embedding) destroyWeight(engine, w.head);
-  destroyTensor(engine, w.finalNorm);
-  for (const layer of w.layers) {
-    for (const t of [layer.inputNorm, layer.attentionOutNorm, layer.mlpNorm, layer.mlpOutNorm, layer.qNorm, layer.kNorm]) if (t) destroyTensor(engine, t);
-    for (const p of Object.values(layer.projections)) {
-      destroyWeight(engine, p.weight);
-      if (p.bias) destroyTensor(engine, p.bias);
-    }
-  }
+  const matrices = [w.embedding, w.head, ...w.layers.flatMap((layer) => Object.values(layer.projections).map((p) => p.weight))];
+  const vectors = [w.finalNorm, ...w.layers.flatMap((layer) => [
+    layer.inputNorm, layer.attentionOutNorm, layer.mlpNorm, layer.mlpOutNorm, layer.qNorm, layer.kNorm, ...Object.values(layer.projections).map((p) => p.bias),
+  ])];
+  release(engine, [...matrices, ...vectors].filter((t) => t !== null));
 }
 
 function checkFinite(name: string, bytes: Uint8Array, dtype: FloatDtype, offset: number): void {

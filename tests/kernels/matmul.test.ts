@@ -6,6 +6,7 @@ import type { StorageType } from '../../src/engine/tensor.ts';
 import { availableVariants, SHAPE_CLASSES, VARIANTS, type MatmulVariant } from '../../src/engine/variants.ts';
 import { testDeviceKind } from '../setup/gpu.ts';
 import * as twin from '../reference/matmul.ts';
+import { rmsNorm } from '../reference/rmsNorm.ts';
 import { normal, openKit, storable, type Kit } from './run.ts';
 
 const DTYPES: StorageType[] = ['f32', 'bf16', 'f16', 'int8', 'nf4'];
@@ -222,6 +223,21 @@ describe('matrix products', () => {
       const expected = [...before];
       twin.matmulNN(dy, w, M, N, K, { add: accumulate ? before.subarray(3 * K) : undefined }).forEach((v, i) => (expected[3 * K + i] = v));
       expect(await kit.read(dx)).toBeAllclose(expected, 'f32');
+    }
+  });
+
+  it.each(['row', 'direct'] as const)('a normed row, %s, is the product of its RMSNorm', async (variant) => {
+    useVariant(kit, variant);
+    for (const [M, N, K] of ROW_SIZES) {
+      const [x, w, gain, bias] = [normal(M * K, 1), normal(N * K, 2), normal(K, 3), normal(N, 4)];
+      const y = kit.empty('y', M * N);
+      const ops = matmulNT(kit.engine, {
+        label: 'nt', rows: { kind: 'fixed', count: M }, x: kit.tensor('x', x), w: kit.weight('w', 'f32', N, K, w), y, bias: kit.tensor('bias', bias),
+        norm: { gain: kit.tensor('gain', gain), eps: 1e-5, out: kit.empty('normed', M * K) },
+      });
+      expect(ops).toHaveLength(variant === 'row' ? 1 : 2);
+      await kit.run(ops, {});
+      expect(await kit.read(y), `${M} x ${N} x ${K}`).toBeAllclose(twin.matmulNT(rmsNorm(x, gain, 1e-5), w, M, N, K, { bias }), 'f32');
     }
   });
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inverseFrequencies, rope, ropeTables, type RopeTableConfig } from '../../src/engine/kernels/rope.ts';
+import { inverseFrequencies, rope, ropeAppend, ropeTables, type RopeTableConfig } from '../../src/engine/kernels/rope.ts';
 import { rope as twin } from '../reference/rope.ts';
 import { normal, openKit, uniform, type Kit } from './run.ts';
 
@@ -72,5 +72,24 @@ describe('rotary positions', () => {
     const back = twin(want, heads, headDim, positions, cos, sin, true);
     expect((await kit.read(t.x)).subarray(0, M * width)).toBeAllclose(back);
     expect(back).toBeAllclose(x.subarray(0, M * width), 'f32');
+  });
+
+  it.each([[9, 3, 64], [2, 1, 18]])('generating, %i heads on %i of %i: queries are turned in place, turned keys and values go behind the cached ones', async (heads, kvHeads, headDim) => {
+    const [M, past, size] = [3, 4, 10];
+    const kvWidth = kvHeads * headDim;
+    const { cos, sin } = ropeTables({ headDim, ropeTheta: 10_000, ropeScaling: { type: 'default' }, maxPositions: size });
+    const positions = Uint32Array.of(4, 5, 6);
+    const [q, k, v] = [normal(M * heads * headDim, 1), normal(M * kvWidth, 2), normal(M * kvWidth, 3)];
+    const t = {
+      q: kit.tensor('q', q), k: kit.tensor('k', k), v: kit.tensor('v', v), positions: kit.tensor('positions', positions), cos: kit.tensor('cos', cos), sin: kit.tensor('sin', sin),
+      kCache: kit.empty('k cache', size * kvWidth, 7), vCache: kit.empty('v cache', size * kvWidth, 7),
+    };
+    await kit.run(ropeAppend(kit.engine, { label: 'test', heads, kvHeads, headDim, ...t }), { tokens: M, kvPast: past });
+    expect(await kit.read(t.q)).toBeAllclose(twin(q, heads, headDim, positions, cos, sin));
+    for (const [cache, want] of [[t.kCache, twin(k, kvHeads, headDim, positions, cos, sin)], [t.vCache, v]] as const) {
+      const got = await kit.read(cache);
+      expect(got.subarray(past * kvWidth, (past + M) * kvWidth)).toBeAllclose(want);
+      expect([...got.subarray(0, past * kvWidth), ...got.subarray((past + M) * kvWidth)].every((x) => x === 7)).toBe(true);
+    }
   });
 });

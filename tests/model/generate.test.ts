@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGET_MODULES } from '../../src/config/recipe.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
 import { batchLogits, Generator, GREEDY, sampler, type ModelOnGpu, type Sampling } from '../../src/model/inference.ts';
 import { allTargets, LoraAdapter } from '../../src/model/lora.ts';
+import { destroyWeights } from '../../src/model/weights.ts';
 import { testGpu } from '../setup/gpu.ts';
 import '../setup/allclose.ts';
 import { batchOf, onGpu, randomLora, randomRows, randomValues, rowOf, TINY } from '../setup/tinyModel.ts';
@@ -115,6 +117,44 @@ describe('text generation with a cache', () => {
     await collect(generator.generate(prompt(3), { maxNewTokens: 2, stopIds: [] }));
     generator.destroy();
     expect(engine.memory.live).toBe(live);
+  });
+});
+
+describe('a token through projections that lie together', () => {
+  const shape: ModelConfig = { ...TINY, hiddenSize: 36, numAttentionHeads: 2, numKeyValueHeads: 1, headDim: 64, intermediateSize: 128 };
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openEngine(await testGpu());
+  });
+  afterAll(() => engine.destroy());
+
+  it.each([
+    ['plain', shape, 'f32', 'row', 7],
+    ['plain, without the kernel for rows', shape, 'bf16', 'direct', 9],
+    ['biases', { ...shape, qkvBias: true }, 'f32', 'row', 7],
+    ['head norms', { ...shape, qkNorm: true }, 'f32', 'row', 9],
+    ['outer norms and no rotary positions', { ...shape, sandwichNorms: true, layers: [{ window: null, rope: null }] }, 'f32', 'row', 10],
+  ] as const)('%s: has the logits of a full forward pass, base and tuned, in few dispatches a layer', async (_, config, dtype, variant, perLayer) => {
+    engine.variants['matmulNT.row'] = variant;
+    const model = await onGpu(engine, config as ModelConfig, randomValues(config as ModelConfig, 1, dtype), dtype);
+    for (const { qkv, gateUp } of model.weights.layers) expect([qkv?.weight.rows, gateUp?.weight.rows]).toEqual([256, 256]);
+    const targets = allTargets(model.config, ['q_proj', 'v_proj', 'up_proj', 'down_proj']);
+    const adapter = new LoraAdapter(engine, model.config, { r: 3, loraAlpha: 3, useRslora: false, loraDropout: 0, targetModules: ['q_proj', 'v_proj', 'up_proj', 'down_proj'] }, targets);
+    adapter.load(randomLora(model.config, targets, 3, 5));
+    for (const which of [null, adapter]) {
+      const generator = await Generator.create(model, which, 20);
+      const seen: Float32Array[] = [];
+      const ids = prompt(7);
+      const made = await collect(generator.generate(ids, { maxNewTokens: 4, stopIds: [], onLogits: (logits) => seen.push(logits) }));
+      const { logits } = await batchLogits(model, which, batchOf(rowOf([...ids, ...made])));
+      for (let i = 0; i < 4; i++) expect(seen[i]!, `token ${i}`).toBeAllclose(logits.subarray((6 + i) * V, (7 + i) * V), 'f32');
+      // Beside the layers: embedding, pick, final norm, head.
+      if (which === null) expect(generator.dispatches.token).toBe(model.config.numHiddenLayers * perLayer + 4);
+      generator.destroy();
+    }
+    adapter.destroy();
+    destroyWeights(engine, model.weights);
+    expect(engine.memory.live).toBe(0);
   });
 });
 

@@ -13,6 +13,8 @@ import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
 import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
 import sums from '../../../shaders/lib/sums.wgsl?raw';
 import tile from '../../../shaders/lib/tile.wgsl?raw';
+import rowNorm from '../../../shaders/lib/row_norm.wgsl?raw';
+import rowNormNone from '../../../shaders/lib/row_norm_none.wgsl?raw';
 import weightBy4F32 from '../../../shaders/lib/weight_by4_f32.wgsl?raw';
 import weightBy4Packed from '../../../shaders/lib/weight_by4_packed.wgsl?raw';
 import weightBy4Quantised from '../../../shaders/lib/weight_by4_quantised.wgsl?raw';
@@ -32,6 +34,7 @@ import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type KernelSpec, type Op, type Rows } from '../kernel.ts';
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
 import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass, type TiledVariant } from '../variants.ts';
+import { rmsNorm } from './rmsNorm.ts';
 
 type Grid = [number, number, number];
 
@@ -86,7 +89,7 @@ const tiledLaunch = (body: string, shape: TileShape, branch?: { branch: number }
 });
 const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
 
-const rowLaunch: Launch = { body: ntRow, grid: (_, columns) => linearGrid(columns, 8) };
+const rowLaunch = (NORM: boolean): Launch => ({ body: `${NORM ? rowNorm : rowNormNone}\n${ntRow}`, constants: { NORM }, grid: (_, columns) => linearGrid(columns, 8) });
 
 const spec = (name: string, variant: MatmulVariant, launch: Launch, rest: { library: string[]; constants: Record<string, number | boolean>; access: KernelSpec['access'] }): KernelSpec => ({
   name: variant === 'direct' ? name : `${name}_${variant}`,
@@ -171,16 +174,18 @@ export interface MatmulNT {
   bias?: Tensor;
   /** Added before the bias; not together with row starts. */
   branch?: LowRank;
+  /** The product is that of x's RMSNorm, which the row kernel folds in; others write it to `out` [M, K] first. Not together with `branch` or row starts. */
+  norm?: { gain: Tensor; eps: number; out: Tensor };
   /** First row of x and of y. */
   xRowStart?: number;
   yRowStart?: number;
 }
 
-function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number): Launch {
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number, norm: boolean): Launch {
   const skinny = shape === 'matmulNT.skinny';
   if (isTiled(variant)) return tiledLaunch(ntTiled, tileOf(e, variant, skinny), { branch });
   const LANES = lanesOf(e);
-  if (variant === 'row') return rowLaunch;
+  if (variant === 'row') return rowLaunch(norm);
   if (variant === 'direct') return directLaunch(ntDirect);
   const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
   return {
@@ -198,15 +203,21 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : most <= FEW_ROWS ? 'matmulNT.row' : 'matmulNT.wide';
   const key = keyOf(shape, most, w.rows, K, w.dtype);
   const variant = chosenVariant(e, shape, key);
-  const { branch } = o;
+  const { branch, norm } = o;
+  if (norm && variant !== 'row') {
+    const normed = rmsNorm(e, { label: `${o.label} norm`, rows, cols: K, x: o.x, gain: norm.gain, out: norm.out, eps: norm.eps });
+    const [product, ...rest] = matmulNT(e, { ...o, x: norm.out, norm: undefined });
+    const choice = choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o));
+    return [{ ...normed[0]!, choice }, ...normed.slice(1), { ...product!, choice: undefined }, ...rest];
+  }
   const along = takenAlong(variant, branch);
-  const launch = launchNT(e, shape, variant, w.rows, along ? 7 : 0);
+  const launch = launchNT(e, shape, variant, w.rows, along ? 7 : 0, norm !== undefined);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
       library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, productNT],
       constants: { ...loader.constants, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
-      access: ['read', 'read', 'read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
+      access: ['read', 'read', 'read', 'read', 'write', ...(along ? ['read', 'read'] as const : norm ? ['read'] as const : [])],
     }),
     weight: loader.weight,
   });
@@ -217,10 +228,10 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     pipeline: kernel.pipeline,
     layout: kernel.layout,
     params: [
-      ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha),
+      ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha), f32(norm?.eps ?? 0),
     ],
     // What is not given is bound to x, which is only read too.
-    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(along ? [branch!.left, along] : [])],
+    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(along ? [branch!.left, along] : norm ? [norm.gain] : [])],
     grid: (dims) => launch.grid(rowCount(rows, dims), part.rows),
     flops: (dims) => 2 * rowCount(rows, dims) * part.rows * (K + (along ? r : 0)),
     ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o)) } : {}),

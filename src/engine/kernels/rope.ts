@@ -1,5 +1,6 @@
 /** Owns rotary positions: the tables, made on the CPU, and the rotation. */
 import body from '../../../shaders/rope.wgsl?raw';
+import appendBody from '../../../shaders/rope_append.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, type Op } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
@@ -79,5 +80,31 @@ export function rope(e: Engine, { label, heads, headDim, x, positions, cos, sin,
     tensors: [x, positions, cos, sin],
     grid: ({ tokens }) => linearGrid(tokens * pairs, 64),
     flops: ({ tokens }) => 3 * tokens * heads * headDim,
+  }];
+}
+
+export interface RopeAppendArgs extends Pick<RopeArgs, 'label' | 'heads' | 'headDim' | 'positions' | 'cos' | 'sin'> {
+  kvHeads: number;
+  /** [M, H * D], turned in place. */
+  q: Tensor;
+  /** [M, Hkv * D] */
+  k: Tensor;
+  v: Tensor;
+  /** [*, Hkv * D]: rows step.kv_past .. are written, keys turned. */
+  kCache: Tensor;
+  vCache: Tensor;
+}
+
+/** Turns queries in place and puts turned keys, and values, into the cache. */
+export function ropeAppend(e: Engine, { label, heads, kvHeads, headDim, q, k, v, positions, cos, sin, kCache, vCache }: RopeAppendArgs): Op[] {
+  const half = headDim / 2 / vecWidth(headDim / 2);
+  return [{
+    // k and v are only read; but they may lie in q's buffer, and a buffer that is written may not be bound for reading too.
+    ...compileKernel(e, { name: 'rope_append', body: withVec(vecWidth(headDim / 2), appendBody), access: ['write', 'write', 'write', 'read', 'read', 'read', 'write', 'write'] }),
+    label: `${label} ropeAppend`,
+    params: [heads, kvHeads, half],
+    tensors: [q, k, v, positions, cos, sin, kCache, vCache],
+    grid: ({ tokens }) => linearGrid(tokens * (heads + 2 * kvHeads) * half, 64),
+    flops: ({ tokens }) => 3 * tokens * (heads + kvHeads) * headDim,
   }];
 }
