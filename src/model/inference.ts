@@ -195,7 +195,7 @@ export class Generator {
       const ops = (): Op[] => [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
       if (!engine.info.software) {
         // Measured where a context is half full.
-        inputs.upload(continuation(new Array<number>(inputs.maxTokens).fill(0), Math.max(0, Math.floor(this.contextLength / 2) - inputs.maxTokens), true));
+        inputs.upload(continuation(Array.from({ length: inputs.maxTokens }, () => 0), Math.max(0, Math.floor(this.contextLength / 2) - inputs.maxTokens), true));
         await autotune(engine, ops(), { tokens: inputs.maxTokens, targets: 1 });
       }
       return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops()) };
