@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../../src/cli/chromium.ts';
@@ -59,16 +59,44 @@ async function trained(page: Page): Promise<void> {
   await id(page, 'continue-try').waitFor({ timeout: 120_000 });
 }
 
-interface Scene { name: string; scene?: string; act: (page: Page) => Promise<void> }
+/**
+ * `scene` is the worker's part, `from` what was done before: scenes with the same of both follow each other in one page, and
+ * each works in a new one too. `leave` closes what would lie over the next scene.
+ */
+interface Scene { name: string; scene?: string; from?: keyof typeof BEFORE; act: (page: Page) => Promise<void>; leave?: (page: Page) => Promise<unknown> }
+
+const BEFORE = {
+  nothing: async () => undefined,
+  shelf: (page: Page) => id(page, 'more-models').click(),
+  ready,
+  file: withFile,
+  trained,
+} satisfies Record<string, (page: Page) => Promise<unknown>>;
+
+const closeDialog = async (page: Page): Promise<void> => {
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+};
 
 const SCENES: Scene[] = [
   { name: 'home', act: (page) => id(page, 'use-model').waitFor() },
-  { name: 'home with model and data in use', act: ready },
-  { name: 'home with a model of the hub looked at', act: async (page) => {
-    await id(page, 'more-models').click();
+  { name: 'the list of keys', act: async (page) => { await id(page, 'use-model').waitFor(); await page.keyboard.press('?'); await page.getByRole('dialog', { name: 'Keyboard' }).waitFor(); }, leave: closeDialog },
+  { name: 'sharing a recipe', act: async (page) => { await page.getByRole('button', { name: 'Share', exact: true }).click(); await id(page, 'share-link').waitFor(); }, leave: closeDialog },
+  { name: 'opening a shared recipe', act: async (page) => { await page.getByRole('button', { name: 'Open a shared recipe' }).click(); await id(page, 'paste-link').waitFor(); }, leave: closeDialog },
+  { name: 'data before there is any', act: async (page) => { await step(page, 'data'); await id(page, 'empty-state').waitFor(); } },
+  { name: 'train before a run', act: async (page) => { await step(page, 'train'); await id(page, 'empty-state').waitFor(); } },
+  { name: 'home with a model of the hub looked at', from: 'shelf', act: async (page) => {
     await page.getByTestId('model-row').first().click();
     await id(page, 'hub-facts').waitFor();
   } },
+  { name: 'home with a model of the hub in use, and cached', from: 'shelf', act: async (page) => {
+    await page.getByTestId('model-row').first().click();
+    await id(page, 'hub-facts').waitFor();
+    await id(page, 'use-model').click();
+    await id(page, 'model-facts').waitFor();
+    await page.getByTestId('cached-models').getByRole('button', { name: /^Delete / }).waitFor();
+  } },
+  { name: 'home on a software adapter', scene: 'software', act: (page) => id(page, 'software-notice').waitFor() },
   { name: 'home with a gated model found, and the token asked for', act: async (page) => {
     await id(page, 'more-models').click();
     await id(page, 'hub-search').fill('smol');
@@ -78,51 +106,55 @@ const SCENES: Scene[] = [
     await page.getByRole('button', { name: 'Enter a token' }).click();
     await page.waitForFunction(() => document.activeElement?.id === 'hub-token-field');
   } },
-  { name: 'home with a model of the hub in use, and cached', act: async (page) => {
-    await id(page, 'more-models').click();
-    await page.getByTestId('model-row').first().click();
-    await id(page, 'hub-facts').waitFor();
-    await id(page, 'use-model').click();
-    await id(page, 'model-facts').waitFor();
-    await page.getByTestId('cached-models').getByRole('button', { name: /^Delete / }).waitFor();
-  } },
-  { name: 'home on a software adapter', scene: 'software', act: (page) => id(page, 'software-notice').waitFor() },
   { name: 'home without WebGPU', scene: 'nogpu', act: (page) => id(page, 'no-device').waitFor() },
-  { name: 'data before there is any', act: async (page) => { await step(page, 'data'); await id(page, 'empty-state').waitFor(); } },
   { name: 'data that could not be imported', scene: 'badfile', act: async (page) => {
     await page.getByTestId('data-file-input').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') });
     await id(page, 'error-panel').waitFor();
   } },
-  { name: 'mask inspector with a token read out', act: async (page) => {
-    await withFile(page);
+  { name: 'mask inspector with a token read out', from: 'file', act: async (page) => {
     await page.getByRole('listbox').last().focus();
     await page.keyboard.press('End');
     await page.getByTestId('token-reading').waitFor({ state: 'attached' });
   } },
-  { name: 'table of a million rows', scene: 'million', act: async (page) => { await withFile(page); await page.getByText('Table', { exact: true }).click(); await page.locator('[data-row="3"]').waitFor(); } },
-  { name: 'mapping', act: async (page) => { await withFile(page); await page.getByText('Mapping', { exact: true }).click(); await page.getByText('Row 3').waitFor(); } },
-  { name: 'simple recipe with an unusual and an impossible value', act: async (page) => {
-    await ready(page);
+  { name: 'mapping', from: 'file', act: async (page) => { await page.getByText('Mapping', { exact: true }).click(); await page.getByText('Row 3').waitFor(); } },
+  { name: 'rows that a test file has too', from: 'file', act: async (page) => {
+    await page.getByText('Overlap', { exact: true }).click();
+    await page.getByTestId('overlap-file').setInputFiles({ name: 'test.jsonl', mimeType: 'application/json', buffer: Buffer.from('[]') });
+    await page.getByTestId('overlap-pairs').getByText('Network latency').first().waitFor();
+  } },
+  { name: 'rows that a test file has too', from: 'file', act: async (page) => {
+    await page.getByText('Overlap', { exact: true }).click();
+    await page.getByTestId('overlap-file').setInputFiles({ name: 'test.jsonl', mimeType: 'application/json', buffer: Buffer.from('[]') });
+    await page.getByTestId('overlap-pairs').getByText('Network latency').first().waitFor();
+  } },
+  { name: 'table of a million rows, one of them being edited', scene: 'million', from: 'file', act: async (page) => {
+    await page.getByText('Table', { exact: true }).click();
+    await page.locator('[data-row="3"]').click();
+    await id(page, 'row-panel').getByRole('button', { name: 'Edit' }).click();
+    await id(page, 'turn-form').waitFor();
+  } },
+  { name: 'home with model and data in use', from: 'ready', act: (page) => page.getByTestId('model-facts').waitFor() },
+  { name: 'try without an adapter', from: 'ready', act: async (page) => { await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
+  { name: 'advanced recipe', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
+  { name: 'recipe as JSON', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
+  { name: 'table of a million rows, one of them being edited', scene: 'million', from: 'file', act: async (page) => {
+    await page.getByText('Table', { exact: true }).click();
+    await page.locator('[data-row="3"]').click();
+    await id(page, 'row-panel').getByRole('button', { name: 'Edit' }).click();
+    await id(page, 'turn-form').waitFor();
+  } },
+  { name: 'home with model and data in use', from: 'ready', act: (page) => page.getByTestId('model-facts').waitFor() },
+  { name: 'try without an adapter', from: 'ready', act: async (page) => { await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
+  { name: 'advanced recipe', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
+  { name: 'recipe as JSON', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
+  { name: 'simple recipe with an unusual and an impossible value', from: 'ready', act: async (page) => {
     await step(page, 'recipe');
+    await page.getByText('Simple', { exact: true }).click();
     await id(page, 'setting-training.numTrainEpochs').fill('20');
     await id(page, 'setting-lora.r').fill('0');
     await page.getByRole('alert').waitFor();
   } },
-  { name: 'advanced recipe', act: async (page) => { await ready(page); await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
-  { name: 'recipe as JSON', act: async (page) => { await ready(page); await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
-  { name: 'train before a run', act: async (page) => { await step(page, 'train'); await id(page, 'empty-state').waitFor(); } },
-  { name: 'a run that trains, with an alert', scene: 'slow', act: async (page) => {
-    await ready(page);
-    await id(page, 'start-training').click();
-    await page.getByTestId('answers').waitFor();
-    await page.evaluate(() => (window as unknown as { alertOverfitting: () => void }).alertOverfitting());
-    await page.getByTestId('train-alert').waitFor();
-  } },
-  { name: 'a run that is over, its chart as a table', scene: 'fast', act: async (page) => { await trained(page); await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
-  { name: 'try without an adapter', act: async (page) => { await ready(page); await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
-  { name: 'try with an adapter made elsewhere, for another base', act: async (page) => {
-    await id(page, 'use-model').click();
-    await page.getByTestId('model-facts').waitFor();
+  { name: 'try with an adapter made elsewhere, for another base', from: 'ready', act: async (page) => {
     await step(page, 'try');
     await page.getByTestId('adapter-input').setInputFiles({ name: 'theirs.zip', mimeType: 'application/zip', buffer: Buffer.from('x') });
     await id(page, 'imported-adapter').getByText('names their/base as its base').waitFor();
@@ -130,27 +162,78 @@ const SCENES: Scene[] = [
     await page.getByTestId('continue-from').getByText('The one on the model').click();
     await page.getByText('Goes on from theirs').waitFor();
   } },
-  { name: 'try with both answers', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
-  { name: 'export', scene: 'fast', act: async (page) => { await trained(page); await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
+  { name: 'a run that trains, with an alert', scene: 'slow', from: 'ready', act: async (page) => {
+    await id(page, 'start-training').click();
+    await page.getByTestId('answers').waitFor();
+    await page.evaluate(() => (window as unknown as { alertOverfitting: () => void }).alertOverfitting());
+    await page.getByTestId('train-alert').waitFor();
+  } },
+  { name: 'a run that is over, its chart as a table', scene: 'fast', from: 'trained', act: async (page) => { await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
+  { name: 'try with both answers', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
+  { name: 'export', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
+  { name: 'simple recipe with an unusual and an impossible value', from: 'ready', act: async (page) => {
+    await step(page, 'recipe');
+    await page.getByText('Simple', { exact: true }).click();
+    await id(page, 'setting-training.numTrainEpochs').fill('20');
+    await id(page, 'setting-lora.r').fill('0');
+    await page.getByRole('alert').waitFor();
+  } },
+  { name: 'try with an adapter made elsewhere, for another base', from: 'ready', act: async (page) => {
+    await step(page, 'try');
+    await page.getByTestId('adapter-input').setInputFiles({ name: 'theirs.zip', mimeType: 'application/zip', buffer: Buffer.from('x') });
+    await id(page, 'imported-adapter').getByText('names their/base as its base').waitFor();
+    await id(page, 'imported-adapter').getByRole('button', { name: 'Continue training from it' }).click();
+    await page.getByTestId('continue-from').getByText('The one on the model').click();
+    await page.getByText('Goes on from theirs').waitFor();
+  } },
+  { name: 'a run that trains, with an alert', scene: 'slow', from: 'ready', act: async (page) => {
+    await id(page, 'start-training').click();
+    await page.getByTestId('answers').waitFor();
+    await page.evaluate(() => (window as unknown as { alertOverfitting: () => void }).alertOverfitting());
+    await page.getByTestId('train-alert').waitFor();
+  } },
+  { name: 'a run that is over, its chart as a table', scene: 'fast', from: 'trained', act: async (page) => { await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
+  { name: 'try with both answers', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
+  { name: 'export', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
+  { name: 'loss of each token before and after training, of a row that is left out', scene: 'fast', from: 'trained', act: async (page) => {
+    await step(page, 'data');
+    await page.getByRole('switch', { name: 'The whole row is trained' }).click();
+    await id(page, 'row-left-out').waitFor();
+    await id(page, 'show-loss').click();
+    await id(page, 'loss-mean').waitFor();
+    await page.getByRole('listbox').last().focus();
+    await page.keyboard.press('ArrowRight');
+  } },
   { name: 'runs', scene: 'runs', act: async (page) => { await page.goto(`${page.url().split('#')[0]}#/runs`); await page.getByTestId('runs-list').waitFor(); } },
   { name: 'deleting runs', scene: 'runs', act: async (page) => {
     await page.goto(`${page.url().split('#')[0]}#/runs`);
     await page.getByRole('checkbox', { name: 'Choose all' }).check();
     await id(page, 'delete-runs').click();
     await page.getByRole('dialog').waitFor();
-  } },
-  { name: 'sharing a recipe', act: async (page) => { await page.getByRole('button', { name: 'Share', exact: true }).click(); await id(page, 'share-link').waitFor(); } },
-  { name: 'opening a shared recipe', act: async (page) => { await page.getByRole('button', { name: 'Open a shared recipe' }).click(); await id(page, 'paste-link').waitFor(); } },
-  { name: 'the list of keys', act: async (page) => { await id(page, 'use-model').waitFor(); await page.keyboard.press('?'); await page.getByRole('dialog', { name: 'Keyboard' }).waitFor(); } },
+  }, leave: closeDialog },
 ];
 
-test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', async ({ name, scene = 'plain', act }) => {
+interface Place { scene: string; from: string; context: BrowserContext; page: Page; messages: string[] }
+let place: Place | null = null;
+
+async function placeOf(scene: string, from: keyof typeof BEFORE): Promise<Place> {
+  if (place?.scene === scene && place.from === from) return place;
+  await place?.context.close();
   const context = await browser.newContext({ viewport: VIEWPORTS.desktop, reducedMotion: 'reduce' });
   const messages: string[] = [];
   context.on('console', (message) => { if (['error', 'warning'].includes(message.type())) messages.push(message.text()); });
   context.on('weberror', (error) => messages.push(String(error.error().stack)));
   const page = await context.newPage();
   await page.goto(`${server.origin}/tests/ui/preview.html?scene=${scene}`);
+  await BEFORE[from](page);
+  return { scene, from, context, page, messages };
+}
+
+test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', async ({ name, scene = 'plain', from = 'nothing', act, leave }) => {
+  const here = await placeOf(scene, from);
+  // Kept for the next scene only once this one has passed.
+  place = null;
+  const { page, messages } = here;
   await act(page);
   // Each scheme at one size; tests/e2e/access.test.ts looks at every screen in all four.
   const [light, dark] = COLOR_SCHEMES;
@@ -164,7 +247,10 @@ test.each(SCENES)('$name: no serious violation, no console message, no sideways 
     // A chart takes its new width in the frame after the window's.
     await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { message: `sideways at ${width} pixels` }).toBeLessThanOrEqual(0);
   }
-  expect(messages).toEqual([]);
   if (process.env.SCREENSHOTS) await takeScreenshots(page, name.replaceAll(' ', '-'));
-  await context.close();
+  await page.emulateMedia({ colorScheme: light, reducedMotion: 'reduce' });
+  await page.setViewportSize(VIEWPORTS.desktop);
+  await leave?.(page);
+  expect(messages).toEqual([]);
+  place = here;
 });

@@ -1,4 +1,4 @@
-/** Builds the studio once for all end-to-end tests. ETUDE_DIST names a folder that is built already. */
+/** Builds the studio once for all projects of end-to-end tests. ETUDE_DIST names a folder that is built already. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,5 +28,10 @@ export default function setup(project: TestProject): (() => void) | undefined {
   });
   if (status !== 0) throw new Error(`vite build failed:\n${stdout}\n${stderr}`);
   project.provide('dist', dist);
-  return () => rmSync(dist, { recursive: true, force: true });
+  // The next project asks again.
+  process.env.ETUDE_DIST = dist;
+  return () => {
+    delete process.env.ETUDE_DIST;
+    rmSync(dist, { recursive: true, force: true });
+  };
 }

@@ -8,7 +8,7 @@ const HOUR = 3_600_000;
 
 const SCENES: Record<string, FakeOptions> = {
   plain: {},
-  fast: { stepMs: 1 },
+  fast: { stepMs: 1, totalSteps: 40 },
   slow: { stepMs: 250, totalSteps: 180 },
   long: { stepMs: 0, totalSteps: 5000 },
   million: { rows: 1_000_000 },
