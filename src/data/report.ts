@@ -10,6 +10,7 @@ import { placeholdersOf } from './detectors/placeholder.ts';
 import { sharedPrompts } from './detectors/sharedPrompts.ts';
 import { CALLS_TOOLS, describeFindings, type Tally } from './findings.ts';
 import { hashText } from './random.ts';
+import { clustersOf, histogram, RowShapes } from './reportCharts.ts';
 import { promptHash } from './split.ts';
 import { indexBound } from './table/edits.ts';
 import { MaskRefusal } from './templates/rendered.ts';
@@ -70,6 +71,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
   const contentHashes = new Float64Array(n);
   const tally = newTally(options);
   const checks = new ContentChecks(n, options.read !== undefined);
+  const shapes = new RowShapes(n);
   let prefixesChecked = 0;
   let tokens = 0;
   let labelledTokens = 0;
@@ -92,6 +94,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
         if (messages.some((message) => message.role === 'tool' || message.toolCalls?.length)) tally.words(encoded.kind, CALLS_TOOLS);
       } else {
         fullLengths[row.index] = encoded.row.fullLength;
+        shapes.see(row.index, encoded.row.numTargets + encoded.labelsCut, encoded.row.inputIds.length, encoded.row.numTargets);
         for (const text of encoded.injected) tally.words('injected-text', text);
         if (encoded.injected.length > 0) tally.note(row.index, 'injected-text');
         if (encoded.cut) tally.note(row.index, 'cut');
@@ -143,7 +146,8 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
   const advice = adviseOn({ report: counts, rowsOf: (kind) => tally.all(kind), tasks: content.tasks });
   const report: DataReport = {
     ...counts, advice, droppedRows: dataset.rows - leftOutRows - usable.length, languages: content.languages,
-    tokens, labelledTokens, longest, histogram: histogram(fullLengths, longest), checksPassed, findings,
+    charts: shapes.end(fullLengths, clustersOf(contentHashes, copies, content.near)),
+    tokens, labelledTokens, longest, histogram: histogram(fullLengths), checksPassed, findings,
   };
   return { report, index: { ...index, tasks: content.taskOfRow, usable }, rowsOf: (kind) => tally.all(kind) };
 }
@@ -211,13 +215,4 @@ function newTally({ dataset }: ReportOptions): Tally {
 function duplicates(hashes: Float64Array): Int32Array {
   const order = Int32Array.from(hashes.keys()).sort((a, b) => hashes[a]! - hashes[b]! || a - b);
   return order.filter((row, i) => i > 0 && hashes[row] !== 0 && hashes[row] === hashes[order[i - 1]!]).sort();
-}
-
-/** About 20 to 40 buckets of a round width. */
-function histogram(lengths: Int32Array, longest: number): DataReport['histogram'] {
-  let width = 1;
-  while (longest / width >= 40) width *= 2;
-  const counts = Array.from({ length: Math.floor(longest / width) + 1 }, () => 0);
-  for (const length of lengths) if (length > 0) counts[Math.floor(length / width)]!++;
-  return { width, counts };
 }

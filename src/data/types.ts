@@ -225,6 +225,15 @@ export interface DataReport {
   longest: number;
   /** Bucket i counts rows of [i * width, (i + 1) * width) tokens before truncation. */
   histogram: { width: number; counts: number[] };
+  charts: {
+    /** As `histogram`: tokens that are not trained, and those that are, of each row. */
+    prompts: { width: number; counts: number[] };
+    answers: { width: number; counts: number[] };
+    /** Usable rows by the share of their kept tokens that is trained, in tenths. */
+    shares: number[];
+    /** Groups of rows that repeat each other, exactly or nearly: how many of each size, and the largest with their rows (at most 100). */
+    clusters: { sizes: [rows: number, groups: number][]; largest: { size: number; rows: number[] }[] };
+  };
   checksPassed: number;
   findings: Finding[];
   advice: DataAdvice;

@@ -4,6 +4,7 @@ import { detect } from '../../src/data/detect.ts';
 import { displayRow } from '../../src/data/encodedRows.ts';
 import { toMessages } from '../../src/data/messages.ts';
 import { buildReport } from '../../src/data/report.ts';
+import { clustersOf } from '../../src/data/reportCharts.ts';
 import { RowEncoder } from '../../src/data/template.ts';
 import type { Tokenizer } from '../../src/data/tokenizer.ts';
 import type { DataReport, FindingKind, Mapping, StoredRow, TemplateId } from '../../src/data/types.ts';
@@ -240,5 +241,28 @@ describe('A row as messages', () => {
     expect(displayRow(row({ messages: talk }), MESSAGES)).toEqual({ index: 3, line: 9, prompt: 'user 0', answer: 'assistant 3' });
     expect(displayRow(row({ messages: talk.slice(0, 1) }), MESSAGES)).toMatchObject({ problem: 'the row holds no answer' });
     expect(displayRow(row({ x: 'y'.repeat(1000) }), MESSAGES)).toMatchObject({ prompt: expect.stringMatching(/^.{401}$/), problem: expect.stringContaining('missing') });
+  });
+});
+
+describe('The charts of the report', () => {
+  it('count prompts, answers and trained shares of every row, before it is cut', async () => {
+    const rows = [alpaca('a', 'b'), alpaca('a '.repeat(60), 'b'), alpaca('a', 'b '.repeat(60)), { other: 1 }];
+    const { report: made } = await report(rows, { maxLength: 64 });
+    const { prompts, answers, shares } = made.charts;
+    const total = (counts: number[]): number => counts.reduce((a, b) => a + b, 0);
+    // The row without the mapped fields has no length; the one whose answer lies beyond the cut has, and no share.
+    expect([total(prompts.counts), total(answers.counts), total(made.histogram.counts), total(shares)]).toEqual([3, 3, 3, made.usableRows]);
+    const last = ({ width, counts }: { width: number; counts: number[] }): number => width * (counts.length - 1);
+    expect(last(prompts)).toBeGreaterThan(60);
+    expect(last(answers)).toBeGreaterThan(60);
+    expect(last(answers) + last(prompts)).toBeGreaterThan(last(made.histogram));
+  });
+
+  it('put exact copies and near duplicates of one row into one group', () => {
+    const hashes = Float64Array.of(7, 8, 7, 0, 9, 8, 7, 0);
+    const near = { rows: Int32Array.of(1, 4), firstOf: Int32Array.of(0, 0), clusters: 1, partial: false };
+    expect(clustersOf(hashes, Int32Array.of(2, 5, 6), near)).toEqual({ sizes: [[6, 1]], largest: [{ size: 6, rows: [0, 1, 2, 4, 5, 6] }] });
+    expect(clustersOf(hashes, Int32Array.of(2, 5, 6), null)).toEqual({ sizes: [[2, 1], [3, 1]], largest: [{ size: 3, rows: [0, 2, 6] }, { size: 2, rows: [1, 5] }] });
+    expect(clustersOf(hashes, new Int32Array(), null)).toEqual({ sizes: [], largest: [] });
   });
 });

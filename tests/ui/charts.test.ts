@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { emptySeries, pushPoint } from '../../src/stores/lossSeries.ts';
 import { niceTicks, stepTicks, tickDecimals } from '../../src/ui/charts/ticks.ts';
 import { histogramBars } from '../../src/ui/data/LengthHistogram.tsx';
+import { clusterBars, shareBars } from '../../src/ui/data/RowShapes.tsx';
 import { bestOf, lossRange } from '../../src/ui/train/LossChart.tsx';
 
 test('ticks are round and cover the data', () => {
@@ -69,4 +70,9 @@ test('histogram bars are joined without losing a row', () => {
   expect(bars.length).toBeLessThanOrEqual(40);
   expect(width).toBe(24);
   expect(bars.reduce((sum, b) => sum + b.count, 0)).toBe(5050);
+});
+
+test('groups of repeated rows and trained shares are put into bars without losing one', () => {
+  expect(clusterBars([[2, 5], [3, 1], [5, 2], [11, 1], [50, 1], [51, 1], [9000, 1]]).map((bar) => [bar.name, bar.rows])).toEqual([['2', 5], ['3', 1], ['4–5', 2], ['6–10', 0], ['11–50', 2], ['over 50', 2]]);
+  expect(shareBars([0, 1, 0, 0, 0, 0, 0, 0, 0, 4]).filter((bar) => bar.rows > 0)).toEqual([{ name: '10–20', rows: 1 }, { name: '90–100', rows: 4 }]);
 });

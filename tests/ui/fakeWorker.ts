@@ -85,6 +85,11 @@ function lossesOf(row: InspectedRow, which: 'base' | 'tuned'): TokenLosses {
   return { losses, mean, perplexity: mean === null ? null : Math.exp(mean) };
 }
 
+const CHARTS: DataReport['charts'] = {
+  prompts: { width: 4, counts: [0, 3, 40, 180, 320, 240, 120, 60, 24, 9, 3] }, answers: { width: 20, counts: [320, 260, 160, 110, 60, 40, 22, 14, 8, 4, 1] },
+  shares: [0, 6, 40, 96, 180, 260, 240, 120, 44, 9], clusters: { sizes: [[2, 14], [3, 4], [7, 1], [21, 1]], largest: [{ size: 21, rows: Array.from({ length: 21 }, (_, i) => 11 * i) }, { size: 7, rows: [2, 5, 6, 9, 30, 44, 61] }] },
+};
+
 /** Two thirds questions, the rest code: by the core's own arithmetic. */
 function fakeMix(rows: number, { data }: Recipe, steps: number): TrainingMix {
   const groups = [{ name: 'question-answering', rows: Math.ceil((2 * rows) / 3) }, { name: 'code', rows: Math.floor(rows / 3) }];
@@ -311,7 +316,7 @@ export class FakeWorker implements WorkerLike {
     'data.report': ({ datasetId }) => {
       const rows = this.#datasets.find((d) => d.id === datasetId)?.rows ?? 0;
       const findings = this.#o.findings ?? (datasetId.startsWith('builtin') ? [] : FINDINGS);
-      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], advice: ADVICE, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, checksPassed: 12 - findings.length, findings };
+      return { rows, usableRows: rows - 4, droppedRows: findings.length ? 4 : 0, leftOutRows: 0, languages: [], advice: ADVICE, cutRows: 41, tokens: 175_666, labelledTokens: 111_666, longest: 702, histogram: { width: 20, counts: HISTOGRAM }, charts: CHARTS, checksPassed: 12 - findings.length, findings };
     },
     'train.forecast': ({ recipe }) => {
       const rows = this.#datasets[0]?.rows ?? 480;

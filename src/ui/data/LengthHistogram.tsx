@@ -1,11 +1,14 @@
 /** How long the rows are, and where they are cut. */
+import { SegmentedControl } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
+import { useState } from 'react';
 import { useRecipe } from '../../stores/recipe.ts';
 import { usePlan } from '../../stores/plan.ts';
 import type { DataReport } from '../../stores/types.ts';
 import { formatCount, formatWhole } from '../format.ts';
 import { niceTicks, stepTicks } from '../charts/ticks.ts';
 import classes from './Data.module.css';
+import { RowShapes } from './RowShapes.tsx';
 
 const HEIGHT = 168;
 const TOP = 28;
@@ -23,8 +26,14 @@ export function histogramBars({ width, counts }: DataReport['histogram'], most: 
   return { bars, width: width * join };
 }
 
-function Plot({ report, cut, width }: { report: DataReport; cut: number; width: number }) {
-  const { bars, width: bucket } = histogramBars(report.histogram, 48);
+type Of = 'total' | 'prompt' | 'answer';
+const OF = [{ value: 'total', label: 'Row' }, { value: 'prompt', label: 'Prompt' }, { value: 'answer', label: 'Answer' }];
+const WHAT: Record<Of, string> = { total: 'all tokens of a row', prompt: 'tokens that are not trained: questions, system text and the template', answer: 'tokens that are trained' };
+
+const histogramOf = (report: DataReport, of: Of): DataReport['histogram'] => (of === 'total' ? report.histogram : of === 'prompt' ? report.charts.prompts : report.charts.answers);
+
+function Plot({ report, of, cut, width }: { report: DataReport; of: Of; cut: number; width: number }) {
+  const { bars, width: bucket } = histogramBars(histogramOf(report, of), 48);
   const end = bars.length * bucket;
   const showCut = cut < end;
   const most = Math.max(1, ...bars.map((b) => b.count));
@@ -34,7 +43,7 @@ function Plot({ report, cut, width }: { report: DataReport; cut: number; width: 
   const y = (count: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - count / top);
   const labelX = Math.min(Math.max(x(cut), 34), width - 34);
   return (
-    <svg className={classes.histogram} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={`Row lengths: longest ${report.longest} tokens, ${report.cutRows} rows are cut at ${cut}`}>
+    <svg className={classes.histogram} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={`${of === 'total' ? 'Row' : of === 'prompt' ? 'Prompt' : 'Answer'} lengths by tokens: longest row ${report.longest}, ${report.cutRows} rows are cut at ${cut}`}>
       {ticks.filter((t) => t > 0).map((t, i, all) => (
         <g key={t}>
           <line x1={0} x2={width} y1={y(t)} y2={y(t)} stroke="var(--etude-grid)" />
@@ -61,18 +70,23 @@ function Plot({ report, cut, width }: { report: DataReport; cut: number; width: 
   );
 }
 
-export function LengthHistogram() {
+function Lengths() {
   const report = usePlan((s) => s.report.value);
   const cut = useRecipe((s) => s.recipe.data.maxLength);
   const { ref, width } = useElementSize();
+  const [of, setOf] = useState<Of>('total');
   if (!report || report.histogram.counts.length === 0) return null;
   return (
     <section ref={ref} data-testid="length-histogram">
       <div className={classes.sectionHead}>
-        <h2>Row length in tokens</h2>
-        <span className="caption">longest {formatWhole(report.longest)}</span>
+        <h2>Length in tokens</h2>
+        <span className="caption">longest row {formatWhole(report.longest)}</span>
       </div>
-      {width > 0 && <Plot report={report} cut={cut} width={width} />}
+      <SegmentedControl size="xs" fullWidth mt={8} data={OF} value={of} onChange={(v) => setOf(v as Of)} aria-label="Length of" />
+      {width > 0 && <Plot report={report} of={of} cut={cut} width={width} />}
+      <p className="caption">Before rows are cut; {WHAT[of]}.</p>
     </section>
   );
 }
+
+export const LengthHistogram = () => <><Lengths /><RowShapes /></>;
