@@ -5,7 +5,7 @@ import { refreshDatasets, selectDataset, setDataView, useData } from './data.ts'
 import { lookAt } from './rowPlace.ts';
 import { rowsEdited, useRows } from './rowView.ts';
 import { announce } from './session.ts';
-import type { EditSummary, Message, Progress, SplitChoice, SplitSummary } from './types.ts';
+import type { EditSummary, Message, Progress, SplitChoice, SplitSummary, ViewRow } from './types.ts';
 import { failure, request } from './worker.ts';
 
 type Work = 'edit' | 'split' | 'export';
@@ -19,19 +19,22 @@ interface EditsState {
   error: UserMessage | null;
   /** The last thing done, to be taken back with one click; null once it was, or is old. */
   last: EditSummary | null;
-  /** A row is being written: its index, or 'new'. */
-  writing: number | 'new' | null;
+  /** A row is being written. It stays open, whatever the table shows meanwhile. */
+  writing: ViewRow | 'new' | null;
+  /** What was typed of it, kept when the screen is left. */
+  draft: Message[] | null;
 }
 
-export const useEdits = create<EditsState>(() => ({ datasetId: null, edits: [], busy: null, error: null, last: null, writing: null }));
+export const useEdits = create<EditsState>(() => ({ datasetId: null, edits: [], busy: null, error: null, last: null, writing: null, draft: null }));
 
 export const dismissEditError = (): void => useEdits.setState({ error: null });
 export const dismissLastEdit = (): void => useEdits.setState({ last: null });
-export const writeRow = (writing: number | 'new' | null): void => useEdits.setState({ writing, error: null });
+export const writeRow = (writing: ViewRow | 'new' | null): void => useEdits.setState({ writing, draft: null, error: null });
+export const keepDraft = (draft: Message[]): void => useEdits.setState({ draft });
 
 /** Lists what was done to the rows of a dataset. */
 export async function loadEdits(datasetId: string): Promise<void> {
-  if (useEdits.getState().datasetId !== datasetId) useEdits.setState({ datasetId, edits: [], error: null, last: null, writing: null });
+  if (useEdits.getState().datasetId !== datasetId) useEdits.setState({ datasetId, edits: [], error: null, last: null, writing: null, draft: null });
   try {
     const edits = await request('data.edits', { datasetId });
     if (useEdits.getState().datasetId === datasetId) useEdits.setState({ edits });
@@ -66,7 +69,7 @@ const changeRows = (ask: (datasetId: string) => Promise<unknown>, words: (last: 
   const before = new Set(useEdits.getState().edits.map((edit) => edit.id));
   const edits = await request('data.edits', { datasetId });
   const last = edits.findLast((edit) => !before.has(edit.id));
-  useEdits.setState({ datasetId, edits, last: last ?? null, writing: null });
+  useEdits.setState({ datasetId, edits, last: last ?? null });
   await refreshDatasets();
   announce(words(last));
   return true;
@@ -78,10 +81,14 @@ function outOfDate(kept?: { deleted: number }): void {
   useData.setState((s) => ({ version: s.version + 1 }));
 }
 
+/** What was written is in the set: the form closes. */
+const written = (): void => useEdits.setState({ writing: null, draft: null });
+
 /** Writes a row anew. */
 export async function saveRow(index: number, messages: Message[]): Promise<boolean> {
   const done = await changeRows((datasetId) => request('data.editRow', { datasetId, index, messages }), (last) => `${last?.words ?? 'Saved'}.`);
   if (!done) return false;
+  written();
   outOfDate({ deleted: 0 });
   await lookAt(useRows.getState().place ?? -1);
   return true;
@@ -92,6 +99,7 @@ export async function addRow(messages: Message[]): Promise<boolean> {
   let index = 0;
   const done = await changeRows(async (datasetId) => { ({ index } = await request('data.addRow', { datasetId, messages })); }, (last) => `${last?.words ?? 'Added'}.`);
   if (done) {
+    written();
     outOfDate();
     useData.setState({ row: index });
   }

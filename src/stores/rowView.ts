@@ -93,7 +93,7 @@ export async function openRows(view: RowView = useRows.getState().view): Promise
   if (other) close(before.shown?.viewId);
   useRows.setState({ datasetId, view, busy: true, startedAt: Date.now(), progress: null, error: null, ...(other ? { shown: null, search: null, place: null, looked: null } : {}) });
   try {
-    const { viewId, count, total, searching, stale } = await request('data.view', { datasetId, view }, {
+    const { viewId, count, total, searching, stale } = await request('data.view', { datasetId, view: { ...view, search: view.search.trim() === '' ? '' : view.search } }, {
       signal: controller.signal,
       onProgress: (progress) => { if (asking === controller) useRows.setState({ progress }); },
     });

@@ -56,6 +56,41 @@ test('copies are left out with one click, named in the record of changes, and co
   await copies.waitFor();
 });
 
+test('rows are searched, opened, edited, deleted and brought back by keyboard, and what is shown is exported; what a row holds is only ever text', async () => {
+  const { page } = studio;
+  const hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
+  await page.getByRole('radiogroup', { name: 'View of the data' }).getByText('Table').click();
+  const count = page.getByTestId('row-count');
+  await page.getByRole('searchbox', { name: 'Search all rows' }).fill('bEnAt');
+  await expect.poll(() => count.innerText()).toBe(`2 of ${ISLAND.length + 2} rows`);
+  await page.getByRole('grid').focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  const panel = page.getByTestId('row-panel');
+  await panel.getByRole('heading', { name: 'Row 2' }).waitFor();
+  await panel.getByRole('button', { name: 'Edit' }).press('Enter');
+  await panel.getByRole('textbox', { name: 'Text of turn 2, assistant' }).fill(hostile);
+  await page.keyboard.press('Control+Enter');
+  await page.getByRole('heading', { name: '1 edit by hand' }).waitFor();
+  await panel.getByText(hostile).waitFor();
+  expect(await page.title()).not.toMatch(/^[12]$/);
+
+  const file = await download(page, () => page.getByRole('button', { name: 'Export what you see, 2 rows, as JSONL' }).click());
+  const rows = new TextDecoder().decode(file.bytes).trim().split('\n').map((line) => JSON.parse(line) as { messages: { role: string; content: string }[] });
+  expect(rows.map((row) => row.messages.at(-1)!.content)).toEqual([hostile, 'The town of Benat is on the island of Sarn.']);
+
+  await page.getByRole('button', { name: 'Delete 2 rows' }).click();
+  await page.getByTestId('confirm-delete-rows').click();
+  await page.getByText('No row matches.').waitFor();
+  await page.getByTestId('last-edit').getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(() => count.innerText()).toBe(`2 of ${ISLAND.length + 2} rows`);
+
+  await page.getByRole('searchbox').press('Escape');
+  await page.getByRole('columnheader', { name: 'Characters of the answer' }).getByRole('button').press('Enter');
+  await page.locator('[aria-sort=descending]').waitFor();
+  await page.locator('[data-place="0"]').getByText(hostile).waitFor();
+});
+
 test('the advice, the mix and the parts of the quality are read by everyone, at both sizes and in both schemes', async () => {
   const { page } = studio;
   await page.getByRole('heading', { name: 'Under 1,000 examples' }).waitFor();

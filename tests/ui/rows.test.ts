@@ -19,7 +19,7 @@ async function open(options: FakeOptions = {}) {
   connect(new WorkerClient(() => worker));
   await stores.importData({ kind: 'file', file: new File(['x'], 'rows.jsonl') });
   const asked = <T>(name: string) => worker.received.filter((m) => m.name === name).map((m) => m.args as T);
-  const settled = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 5 });
+  const settled = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 });
   return { ...stores, worker, asked, settled, row: () => stores.useData.getState().row, shown: () => stores.useRows.getState().shown };
 }
 
@@ -158,6 +158,22 @@ test('what is shown is exported in its order; a failed export says why and keeps
   expect(await s.exportRows()).toBeNull();
   expect(s.useEdits.getState()).toMatchObject({ busy: null, error: { code: 'data.full' } });
   expect(s.shown()!.count).toBe(249);
+});
+
+test('what was typed of a row stays when its save fails, and the form closes once it is saved', async () => {
+  const s = await open();
+  await s.openRows();
+  await s.lookAt(0);
+  const { looked } = s.useRows.getState();
+  s.writeRow(looked);
+  const turns = [{ role: 'user' as const, content: 'Q' }, { role: 'assistant' as const, content: 'A' }];
+  s.keepDraft(turns);
+  s.worker.fail('data.editRow', { code: 'data.full', what: 'Full.' });
+  expect(await s.saveRow(0, turns)).toBe(false);
+  expect(s.useEdits.getState()).toMatchObject({ writing: looked, draft: turns, error: { code: 'data.full' } });
+  s.worker.fail('data.editRow', undefined as never);
+  expect(await s.saveRow(0, turns)).toBe(true);
+  expect(s.useEdits.getState()).toMatchObject({ writing: null, draft: null, error: null });
 });
 
 test('a split is kept with the data and can be removed', async () => {

@@ -22,14 +22,14 @@ export function PasteDialog({ onClose, onNewSet }: { onClose: () => void; onNewS
           label="Rows" description="One JSON object a line, a JSON list, a table with a line of column names, or plain text."
           placeholder={EXAMPLE} rows={10} value={text} onChange={(e) => setText(e.currentTarget.value)} data-autofocus spellCheck={false}
         />
-        <p className="caption" style={{ marginTop: 8 }}>
-          One by one, turn by turn? <button type="button" className="link" onClick={() => { onClose(); onNewSet(); }}>Begin a new empty set</button>
-        </p>
         <div style={{ display: 'flex', justifyContent: 'flex-end', gap: 8, marginTop: 16 }}>
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" variant="filled" disabled={empty}>Use these rows</Button>
         </div>
         {empty && <p className="caption" style={{ textAlign: 'right', marginTop: 4 }}>Paste or type at least one row first</p>}
+        <p className="caption" style={{ marginTop: 12 }}>
+          One by one, turn by turn? <button type="button" className="link" onClick={() => { onClose(); onNewSet(); }}>Begin a new empty set</button>
+        </p>
       </form>
     </Dialog>
   );

@@ -28,6 +28,7 @@ export function RowActions({ dataset, shown }: { dataset: DatasetSummary; shown:
   const narrowed = useRows((s) => isNarrowed(s.view));
   const searching = useRows((s) => s.search?.state === 'searching');
   const busy = useEdits((s) => s.busy !== null);
+  const writing = useEdits((s) => s.writing !== null);
   const training = useRun(runIsLive);
   const [open, setOpen] = useState<'split' | 'delete' | null>(null);
   const close = () => setOpen(null);
@@ -38,7 +39,7 @@ export function RowActions({ dataset, shown }: { dataset: DatasetSummary; shown:
   const off = busy || training;
   return (
     <div className={classes.actions} role="group" aria-label="What to do with rows">
-      <Button size="xs" disabled={off} onClick={() => writeRow('new')}>Add row</Button>
+      <Button size="xs" disabled={off || writing} onClick={() => writeRow('new')}>Add row</Button>
       <Button size="xs" disabled={off || dataset.rows < 2} onClick={() => setOpen('split')}>Split</Button>
       <Button size="xs" disabled={busy || searching || shown.count === 0} onClick={() => void save()} aria-label={`Export what you see, ${plural(shown.count, 'row')}, as JSONL`}>Export what you see</Button>
       {narrowed && shown.count > 0 && !searching && <Button size="xs" className="danger" disabled={off} onClick={() => setOpen('delete')}>Delete {plural(shown.count, 'row')}</Button>}

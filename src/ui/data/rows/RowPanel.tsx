@@ -58,7 +58,7 @@ function Quality({ row }: { row: ViewRow }) {
 
 export function RowPanel({ dataset, row, onClose }: { dataset: DatasetSummary; row: ViewRow; onClose: () => void }) {
   const turns = useTurns(dataset.id, row);
-  const writing = useEdits((s) => s.writing === row.index);
+  const writing = useEdits((s) => s.writing === row);
   const busy = useEdits((s) => s.busy !== null);
   const heading = useRef<HTMLHeadingElement>(null);
   const editor = useRef<HTMLButtonElement>(null);
@@ -71,20 +71,20 @@ export function RowPanel({ dataset, row, onClose }: { dataset: DatasetSummary; r
   return (
     // Escape from anything inside closes it.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
-    <section className={classes.panel} aria-label={`Row ${formatWhole(row.index + 1)}`} data-testid="row-panel" onKeyDown={(e) => { if (e.key === 'Escape') onClose(); }}>
+    <section className={classes.panel} aria-label={`Row ${formatWhole(row.index + 1)}`} data-testid="row-panel" onKeyDown={(e) => { if (e.key === 'Escape' && !writing) onClose(); }}>
       <div className={classes.panelHead}>
         <h2 ref={heading} tabIndex={-1}>{placeWords(row)}</h2>
         <span className="caption">{[taskName(row.task), row.edited && row.line !== 0 && 'edited by hand', row.held && 'held out', row.leftOut && 'left out by a fix'].filter(Boolean).join(' · ')}</span>
         <span className={classes.grow} />
         {!writing && <>
           <Button size="xs" onClick={() => inspectRow(row.index)}>See its tokens</Button>
-          <Button size="xs" ref={editor} disabled={busy || turns === null} onClick={() => writeRow(row.index)}>Edit</Button>
+          <Button size="xs" ref={editor} disabled={busy || turns === null} onClick={() => writeRow(row)}>Edit</Button>
           <Button size="xs" className="danger" disabled={busy} onClick={() => void deleteRows({ index: row.index })}>Delete row</Button>
           <Button size="xs" variant="subtle" onClick={onClose}>Close</Button>
         </>}
       </div>
       {typeof turns === 'string' && <p className={classes.problem}>{turns}</p>}
-      {writing
+      {writing && turns !== null
         ? <TurnForm title={`Edit row ${formatWhole(row.index + 1)}`} start={Array.isArray(turns) && turns.length > 0 ? turns : NEW_ROW} busy={busy} saveLabel="Save row" onCancel={stop} onSave={(messages) => void saveRow(row.index, messages).then((done) => { if (done) stop(); })} />
         : Array.isArray(turns) && <Turns turns={turns} />}
       {!writing && <Quality row={row} />}

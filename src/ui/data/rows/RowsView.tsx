@@ -70,7 +70,7 @@ function Nothing({ dataset, narrowed }: { dataset: DatasetSummary; narrowed: boo
 export function RowsView({ dataset }: { dataset: DatasetSummary }) {
   const { datasetId, shown, busy, progress, startedAt, error, search, looked, view } = useRows();
   const version = useData((s) => s.version);
-  const writing = useEdits((s) => s.writing === 'new');
+  const writing = useEdits((s) => s.writing);
   const editError = useEdits((s) => s.error);
   const work = useEdits((s) => s.busy);
   const [open, setOpen] = useState(false);
@@ -78,7 +78,7 @@ export function RowsView({ dataset }: { dataset: DatasetSummary }) {
     if (useRows.getState().datasetId !== dataset.id) void openRows();
   }, [dataset.id, version]);
   useSingleKeys(useCallback((key) => {
-    if (key !== '[' && key !== ']') return false;
+    if ((key !== '[' && key !== ']') || useEdits.getState().writing !== null) return false;
     void moveRow(key === '[' ? -1 : 1);
     return true;
   }, []));
@@ -87,7 +87,7 @@ export function RowsView({ dataset }: { dataset: DatasetSummary }) {
     document.querySelector<HTMLElement>('[data-testid=rows-table]')?.focus({ preventScroll: true });
   };
   const mine = datasetId === dataset.id ? shown : null;
-  const panel = open && looked !== null;
+  const opened = writing !== null && writing !== 'new' ? writing : open && writing === null ? looked : null;
   return (
     <div className={classes.view} aria-busy={busy}>
       <div className={classes.narrow}>
@@ -106,15 +106,15 @@ export function RowsView({ dataset }: { dataset: DatasetSummary }) {
       {work?.what === 'export' && <ProgressRow name="Writing the file" progress={work.progress} startedAt={work.startedAt} onCancel={cancelRowWork} />}
       {error && <ErrorPanel error={error} action={{ label: 'Show all rows', onClick: showAllRows }} />}
       {editError && <ErrorPanel error={editError} action={{ label: 'Dismiss', onClick: dismissEditError }} />}
-      {writing && (
+      {writing === 'new' && (
         <section className={classes.panel} aria-label="New row">
           <h2>New row</h2>
           <TurnForm title="New row" start={NEW_ROW} busy={work !== null} saveLabel="Add row" onCancel={() => writeRow(null)} onSave={(messages) => void addRow(messages)} />
         </section>
       )}
-      {mine && mine.count === 0 && search?.state !== 'searching' && !error && !writing && <Nothing dataset={dataset} narrowed={isNarrowed(view)} />}
-      {mine && mine.count > 0 && <TableView dataset={dataset} shown={mine} short={panel} onOpen={() => setOpen(true)} />}
-      {panel && mine && <RowPanel key={looked.index} dataset={dataset} row={looked} onClose={close} />}
+      {mine && mine.count === 0 && search?.state !== 'searching' && !error && writing === null && <Nothing dataset={dataset} narrowed={isNarrowed(view)} />}
+      {mine && mine.count > 0 && <TableView dataset={dataset} shown={mine} short={opened !== null} onOpen={() => setOpen(true)} />}
+      {opened && mine && <RowPanel dataset={dataset} row={opened} onClose={close} />}
     </div>
   );
 }

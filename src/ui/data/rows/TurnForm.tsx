@@ -1,6 +1,7 @@
 /** A row turn by turn, to be written anew or for the first time: roles, text, turns added and taken away. */
 import { ActionIcon, Button, NativeSelect, Textarea } from '@mantine/core';
 import { useState } from 'react';
+import { keepDraft, useEdits } from '../../../stores/rowEdits.ts';
 import type { Message } from '../../../stores/types.ts';
 import { IconX } from '../../icons.ts';
 import classes from './Rows.module.css';
@@ -33,7 +34,11 @@ function Turn({ turn, number, onChange, onRemove }: { turn: KeyedTurn; number: n
 }
 
 export function TurnForm({ title, start, busy, saveLabel, onSave, onCancel }: TurnFormProps) {
-  const [turns, setTurns] = useState(() => withKeys(start));
+  const [turns, setTurns] = useState(() => withKeys(useEdits.getState().draft ?? start));
+  const change = (next: KeyedTurn[]) => {
+    setTurns(next);
+    keepDraft(next.map((turn) => turn.message));
+  };
   const messages = turns.map((turn) => turn.message);
   const problem = rowProblem(messages);
   const plain = messages[0]?.plain === true;
@@ -44,7 +49,8 @@ export function TurnForm({ title, start, busy, saveLabel, onSave, onCancel }: Tu
       className={classes.form} aria-label={title} data-testid="turn-form"
       onSubmit={(e) => { e.preventDefault(); if (!problem && !busy) onSave(messages); }}
       onKeyDown={(e) => {
-        if (e.key === 'Escape') { e.stopPropagation(); onCancel(); }
+        // What was typed is only given up with the button.
+        if (e.key === 'Escape' && useEdits.getState().draft === null) onCancel();
         if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) e.currentTarget.requestSubmit();
       }}
     >
@@ -52,13 +58,13 @@ export function TurnForm({ title, start, busy, saveLabel, onSave, onCancel }: Tu
         {turns.map((turn, i) => (
           <Turn
             key={turn.key} turn={turn} number={i + 1}
-            onChange={(message) => setTurns((all) => all.map((t) => (t.key === turn.key ? { ...t, message } : t)))}
-            onRemove={turns.length > 1 ? () => setTurns((all) => all.filter((t) => t.key !== turn.key)) : null}
+            onChange={(message) => change(turns.map((t) => (t.key === turn.key ? { ...t, message } : t)))}
+            onRemove={turns.length > 1 ? () => change(turns.filter((t) => t.key !== turn.key)) : null}
           />
         ))}
       </ol>
       <div className={classes.formEnd}>
-        {!plain && <Button size="xs" onClick={() => setTurns((all) => [...all, ...withKeys([{ role: nextRole(all.map((t) => t.message)), content: '' }])])}>Add turn</Button>}
+        {!plain && <Button size="xs" onClick={() => change([...turns, ...withKeys([{ role: nextRole(messages), content: '' }])])}>Add turn</Button>}
         <span className={classes.grow} />
         <Button size="xs" variant="subtle" onClick={onCancel}>Cancel</Button>
         <Button size="xs" type="submit" disabled={problem !== null || busy}>{saveLabel}</Button>
