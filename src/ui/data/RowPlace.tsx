@@ -41,12 +41,11 @@ export function placeWords({ part, pack }: TrainingPlace, index: number): string
   return `Packed sequence ${formatWhole(number + 1)} of ${formatWhole(of)}, from position ${formatWhole(from)} of ${formatWhole(tokens)} tokens (${formatWhole(capacity)} fit), ${beside}. Packed rows do not see each other.`;
 }
 
-/** With packing or rows held out: where this one goes, once the report is made. */
+/** Where this row goes, once the report is made: its packed sequence, or held out. */
 export function RowPlace({ row, target }: { row: InspectedRow; target: InspectTarget }) {
   const recipe = useRecipe((s) => s.recipe);
-  const ready = usePlan((s) => s.report.value !== null && !s.report.stale && !s.report.busy);
+  const asked = usePlan((s) => s.report.value !== null && !s.report.stale && !s.report.busy);
   const [found, setFound] = useState<{ of: InspectedRow; place: TrainingPlace } | null>(null);
-  const asked = ready && (recipe.training.packing || recipe.training.validationSplit > 0);
   useEffect(() => {
     let current = true;
     if (asked) void trainingPlace(target, recipe).then((place) => { if (current && place) setFound({ of: row, place }); });

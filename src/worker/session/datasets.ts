@@ -32,6 +32,7 @@ export class Datasets {
   readonly store: DatasetStore;
   readonly #environment: SessionEnvironment;
   #report: { key: string; model: LoadedModel; value: Promise<BuiltReport>; signal: AbortSignal | undefined } | null = null;
+  #planned: { key: string; model: LoadedModel; value: Promise<RunFeed> } | null = null;
   /** Changes whenever something a report depends on does. */
   #version = 0;
 
@@ -122,7 +123,7 @@ export class Datasets {
   /** Where a run with this recipe would put a row. */
   async trainingPlace(model: LoadedModel, { datasetId, index, recipe }: Requests['data.trainingPlace']['args'], context: RequestContext): Promise<Requests['data.trainingPlace']['result']> {
     const { index: { lengths } } = await this.report(model, datasetId, recipe.data.template, recipe.data.maxLength, context);
-    const { split, packOf } = await this.feed(model, datasetId, recipe, { context });
+    const { split, packOf } = await this.#plannedFeed(model, datasetId, recipe, context);
     if (split.heldOut.includes(index)) return { part: 'heldOut', pack: null };
     if (!split.train.includes(index)) return { part: 'unused', pack: null };
     const pack = packOf(index);
@@ -130,6 +131,19 @@ export class Datasets {
     const tokens = (rows: readonly number[]): number => rows.reduce((sum, row) => sum + lengths[row]!, 0);
     const { number, of, rows } = pack;
     return { part: 'train', pack: { number, of, from: tokens(rows.slice(0, rows.indexOf(index))), tokens: tokens(rows), capacity: recipe.data.maxLength, rows: rows.slice(0, 1000) } };
+  }
+
+  /** The feed of a run that was not asked for, kept while nothing it depends on changes: one row after the other is looked up in it. */
+  #plannedFeed(model: LoadedModel, id: string, recipe: Recipe, context: RequestContext): Promise<RunFeed> {
+    const key = [id, this.#version, JSON.stringify([recipe.data, recipe.training])].join('\n');
+    if (this.#planned?.key !== key || this.#planned.model !== model) {
+      const value = this.feed(model, id, recipe, { context });
+      this.#planned = { key, model, value };
+      value.catch(() => {
+        if (this.#planned?.value === value) this.#planned = null;
+      });
+    }
+    return this.#planned!.value;
   }
 
   /** Rows were edited: what was known of them is to be made again. */
