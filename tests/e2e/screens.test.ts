@@ -122,11 +122,6 @@ const SCENES: Scene[] = [
     await page.getByTestId('overlap-file').setInputFiles({ name: 'test.jsonl', mimeType: 'application/json', buffer: Buffer.from('[]') });
     await page.getByTestId('overlap-pairs').getByText('Network latency').first().waitFor();
   } },
-  { name: 'rows that a test file has too', from: 'file', act: async (page) => {
-    await page.getByText('Overlap', { exact: true }).click();
-    await page.getByTestId('overlap-file').setInputFiles({ name: 'test.jsonl', mimeType: 'application/json', buffer: Buffer.from('[]') });
-    await page.getByTestId('overlap-pairs').getByText('Network latency').first().waitFor();
-  } },
   { name: 'table of a million rows, one of them being edited', scene: 'million', from: 'file', act: async (page) => {
     await page.getByText('Table', { exact: true }).click();
     await page.locator('[data-row="3"]').click();
@@ -137,40 +132,6 @@ const SCENES: Scene[] = [
   { name: 'try without an adapter', from: 'ready', act: async (page) => { await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
   { name: 'advanced recipe', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
   { name: 'recipe as JSON', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
-  { name: 'table of a million rows, one of them being edited', scene: 'million', from: 'file', act: async (page) => {
-    await page.getByText('Table', { exact: true }).click();
-    await page.locator('[data-row="3"]').click();
-    await id(page, 'row-panel').getByRole('button', { name: 'Edit' }).click();
-    await id(page, 'turn-form').waitFor();
-  } },
-  { name: 'home with model and data in use', from: 'ready', act: (page) => page.getByTestId('model-facts').waitFor() },
-  { name: 'try without an adapter', from: 'ready', act: async (page) => { await step(page, 'try'); await id(page, 'open-adapter').waitFor(); } },
-  { name: 'advanced recipe', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('Advanced', { exact: true }).click(); await id(page, 'setting-training.seed').waitFor(); } },
-  { name: 'recipe as JSON', from: 'ready', act: async (page) => { await step(page, 'recipe'); await page.getByText('JSON', { exact: true }).click(); await id(page, 'recipe-json').waitFor(); } },
-  { name: 'simple recipe with an unusual and an impossible value', from: 'ready', act: async (page) => {
-    await step(page, 'recipe');
-    await page.getByText('Simple', { exact: true }).click();
-    await id(page, 'setting-training.numTrainEpochs').fill('20');
-    await id(page, 'setting-lora.r').fill('0');
-    await page.getByRole('alert').waitFor();
-  } },
-  { name: 'try with an adapter made elsewhere, for another base', from: 'ready', act: async (page) => {
-    await step(page, 'try');
-    await page.getByTestId('adapter-input').setInputFiles({ name: 'theirs.zip', mimeType: 'application/zip', buffer: Buffer.from('x') });
-    await id(page, 'imported-adapter').getByText('names their/base as its base').waitFor();
-    await id(page, 'imported-adapter').getByRole('button', { name: 'Continue training from it' }).click();
-    await page.getByTestId('continue-from').getByText('The one on the model').click();
-    await page.getByText('Goes on from theirs').waitFor();
-  } },
-  { name: 'a run that trains, with an alert', scene: 'slow', from: 'ready', act: async (page) => {
-    await id(page, 'start-training').click();
-    await page.getByTestId('answers').waitFor();
-    await page.evaluate(() => (window as unknown as { alertOverfitting: () => void }).alertOverfitting());
-    await page.getByTestId('train-alert').waitFor();
-  } },
-  { name: 'a run that is over, its chart as a table', scene: 'fast', from: 'trained', act: async (page) => { await page.getByText('Show as table').click(); await page.getByRole('table').waitFor(); } },
-  { name: 'try with both answers', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'try'); await id(page, 'run-prompt').click(); await page.locator('[data-testid=answer-base][data-status=done]').waitFor(); } },
-  { name: 'export', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
   { name: 'simple recipe with an unusual and an impossible value', from: 'ready', act: async (page) => {
     await step(page, 'recipe');
     await page.getByText('Simple', { exact: true }).click();
@@ -197,7 +158,7 @@ const SCENES: Scene[] = [
   { name: 'export', scene: 'fast', from: 'trained', act: async (page) => { await step(page, 'export'); await page.getByTestId('export-checks').waitFor(); } },
   { name: 'loss of each token before and after training, of a row that is left out', scene: 'fast', from: 'trained', act: async (page) => {
     await step(page, 'data');
-    await page.getByRole('switch', { name: 'The whole row is trained' }).click();
+    await page.getByRole('switch', { name: 'Train this row' }).click();
     await id(page, 'row-left-out').waitFor();
     await id(page, 'show-loss').click();
     await id(page, 'loss-mean').waitFor();
