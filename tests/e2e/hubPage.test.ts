@@ -11,6 +11,8 @@ const TOKEN = 'hf_ThisTokenMustNotLeak';
 const WEIGHT_BYTES = 1_115_392;
 const [OPEN, GATED] = ['5'.repeat(40), '6'.repeat(40)];
 
+const rowsOf = (n: number, instruction: string, output: string): Uint8Array => new TextEncoder().encode(Array.from({ length: n }, (_, i) => `${JSON.stringify({ instruction: `${instruction} ${i}?`, output })}\n`).join(''));
+
 let hub: HubServer;
 let studios: Awaited<ReturnType<typeof startStudios>>;
 let studio: Studio;
@@ -24,6 +26,10 @@ beforeAll(async () => {
       'org/page-gated': { commits: { [GATED]: hubModelFiles({ shards: 1, seed: 6, small: true }) }, refs: { main: GATED }, largeFrom: 200_000, info, gated: 'manual' },
       'org/page-gguf': { commits: { [OPEN]: new Map([['model.gguf', new Uint8Array(9)]]) }, refs: { main: OPEN }, info: { tags: ['gguf'] } },
     },
+    datasets: { 'org/page-rows': { commits: { [OPEN]: new Map([
+      ['README.md', new TextEncoder().encode('---\nlicense: mit\nconfigs:\n- config_name: all\n  data_files:\n  - split: train\n    path: rows/*.jsonl\n---\n')],
+      ['rows/1.jsonl', rowsOf(6, 'What is thing', 'A thing.')], ['rows/2.jsonl', rowsOf(3, 'Write a Python function for', 'def f(): pass')], ['test.csv', new Uint8Array(5)],
+    ]) }, refs: { main: OPEN }, info: { tags: ['license:mit'] } } },
   });
   studios = await startStudios({ flags: hub.chromiumFlags });
   studio = await studios.open();
@@ -103,6 +109,30 @@ test('a gated model takes a token on the page, and the browser keeps it nowhere'
   });
   expect(kept.length).toBeGreaterThan(4);
   expect(kept.filter((text) => text.includes(TOKEN))).toEqual([]);
+});
+
+test('a dataset is looked at, downloaded and pinned to its commit; its mix is balanced, and steps and recipe follow', async () => {
+  const { page } = studio;
+  await goTo(page, 'Model');
+  await page.getByTestId('data-from-hub').click();
+  await page.getByTestId('hub-dataset-name').fill('org/page-rows');
+  await page.getByTestId('hub-dataset-look').click();
+  await page.getByTestId('hub-dataset').getByText('The dataset’s card says which files belong together.').waitFor();
+  expect(hub.requests.filter((r) => /resolve.*jsonl/.test(r.path))).toEqual([]);
+  await page.getByTestId('hub-dataset-use').click();
+  await page.getByText(/^org\/page-rows all train · 9 rows/).waitFor();
+  const effect = page.getByTestId('balance-effect');
+  await expect.poll(() => effect.innerText()).toMatch(/^Every row once an epoch: 9 rows/);
+  await page.getByTestId('balance-mode').click();
+  await page.getByRole('option', { name: 'Own weights and caps' }).click();
+  await page.getByTestId('balanceWeights-code').fill('3');
+  await expect.poll(() => effect.innerText()).toMatch(/^15 rows an epoch \(9 as it is\)/);
+  await goTo(page, 'Recipe');
+  await page.getByText('Rows an epoch').waitFor();
+  await page.getByRole('radiogroup', { name: 'View of the recipe' }).getByText('JSON').click();
+  const recipe = recipeSchema.parse(JSON.parse(await page.getByRole('textbox', { name: 'Recipe as JSON' }).inputValue()));
+  expect(recipe).toMatchObject({ dataset: { source: 'hub', name: 'org/page-rows', revision: OPEN, config: 'all', split: 'train', mapping: { shape: 'alpaca' } }, data: { balance: 'own', balanceWeights: { code: 3 } } });
+  expect(studio.errors).toEqual([]);
 });
 
 test('a link with a model of the hub chooses it and asks the hub for nothing', async () => {
