@@ -22,7 +22,11 @@ export function benchLines(r: ShapeResult): string[] {
     `             ${step.dispatches.toFixed(0)} dispatches in ${step.submits.toFixed(1)} submits; ${ms(step.cpuMs)} of the submitting thread (${percent(step.cpuMs / step.ms.median)} of the step), ${step.cpuMicrosecondsPerDispatch.toFixed(1)} us a dispatch`,
     `memory       ${megabytes(memory.peakBytes)} at most: weights ${megabytes(memory.weightBytes)}, activations and scratch ${megabytes(memory.activationBytes)}`,
   ];
-  if (generation) lines.push(`generation   ${generation.tokensPerSecond.toFixed(1)} tokens/s: ${percent(generation.shareOfCopy)} of the ${generation.copyGBs.toFixed(1)} GB/s that a copy reads here`);
+  if (generation) {
+    const { tuned } = generation;
+    lines.push(`generation   ${generation.tokensPerSecond.toFixed(1)} tokens/s: ${percent(generation.shareOfCopy)} of the ${generation.copyGBs.toFixed(1)} GB/s that a copy reads here; ${generation.dispatches} dispatches a token, ${generation.dispatchesPerLayer.toFixed(1)} a layer`);
+    lines.push(`             ${tuned.tokensPerSecond.toFixed(1)} tokens/s with the adapter, ${tuned.dispatches} dispatches, ${tuned.dispatchesPerLayer.toFixed(1)} a layer`);
+  }
   for (const { policy, ms: time, timeRatio, flopsRatio, unexplained, activationBytes, activationRatio } of r.recompute ?? []) {
     lines.push(`recompute    ${policy.padEnd(6)} ${ms(time).padStart(10)}: ${timeRatio.toFixed(3)} x the time for ${flopsRatio.toFixed(3)} x the work (${unexplained.toFixed(3)} x what that explains); activations ${megabytes(activationBytes)}, ${activationRatio.toFixed(3)} x`);
   }

@@ -90,6 +90,8 @@ describe('a run at a tiny shape', () => {
     expect(result.memory.peakBytes).toBeGreaterThan(result.memory.weightBytes + result.memory.activationBytes);
     expect(engine.memory.live).toBe(0);
     expect(result.generation!.tokensPerSecond).toBeGreaterThan(0);
+    expect(result.generation!.dispatches).toBeLessThan(result.step.dispatches);
+    expect(result.generation!.dispatchesPerLayer * result.shape.layers).toBe(result.generation!.dispatches);
   });
 
   test('times every kernel of a step, and the kernels are the most of it', () => {

@@ -35,6 +35,23 @@ export interface BenchOptions {
   clock?: () => number;
 }
 
+/** Answers token by token, greedily. */
+export interface Spoken {
+  tokensPerSecond: number;
+  /** Of a token; those of embedding and head are among them. */
+  dispatches: number;
+  dispatchesPerLayer: number;
+}
+
+/** Of the model alone; `tuned` with the adapter beside it. */
+export interface Generation extends Spoken {
+  tuned: Spoken;
+  /** What a copy between buffers reads. */
+  copyGBs: number;
+  /** What the weights of each token are of that. */
+  shareOfCopy: number;
+}
+
 export interface Spread {
   median: number;
   /** Tenth and ninetieth percentile. */
@@ -83,7 +100,7 @@ export interface BenchResult {
   } | null;
   recompute: RecomputeFigure[] | null;
   memory: { peakBytes: number; weightBytes: number; activationBytes: number };
-  generation: { tokensPerSecond: number; copyGBs: number; shareOfCopy: number } | null;
+  generation: Generation | null;
 }
 
 const quantile = (sorted: number[], q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
@@ -208,23 +225,31 @@ async function profileStep(steps: Steps, engine: Engine, say: (line: string) => 
 
 const PROMPT = 16;
 
-async function benchGeneration(model: ModelOnGpu, adapter: LoraAdapter, tokens: number, say: (line: string) => void) {
-  say('generation');
+async function benchGeneration(model: ModelOnGpu, adapter: LoraAdapter, tokens: number, say: (line: string) => void): Promise<Generation> {
   const { engine, config, weights } = model;
+  say('generation');
+  const base = await speak(model, null, tokens);
+  say('generation with the adapter');
+  const tuned = await speak(model, adapter, tokens);
+  const copyGBs = await measureCopy(engine);
+  // Every weight is read once a token; of an untied embedding only a row is.
+  const read = weights.bytes - (weights.head === weights.embedding ? 0 : weights.bytes * ((config.vocabSize * config.hiddenSize) / weights.parameters));
+  return { ...base, tuned, copyGBs, shareOfCopy: (base.tokensPerSecond * read) / 1e9 / copyGBs };
+}
+
+async function speak(model: ModelOnGpu, adapter: LoraAdapter | null, tokens: number): Promise<Spoken> {
+  const { vocabSize, numHiddenLayers } = model.config;
   const generator = await Generator.create(model, adapter, PROMPT + tokens + 1);
   try {
     let first = 0;
     let made = 0;
-    const prompt = Array.from({ length: PROMPT }, (_, i) => (i * 31 + 7) % config.vocabSize);
+    const prompt = Array.from({ length: PROMPT }, (_, i) => (i * 31 + 7) % vocabSize);
     for await (const _ of generator.generate(prompt, { maxNewTokens: tokens + 1, stopIds: [] })) {
       // The first token is the prompt's work.
       if (made++ === 0) first = performance.now();
     }
-    const tokensPerSecond = ((made - 1) * 1000) / (performance.now() - first);
-    const copyGBs = await measureCopy(engine);
-    // Every weight is read once a token; of an untied embedding only a row is.
-    const read = weights.bytes - (weights.head === weights.embedding ? 0 : weights.bytes * ((config.vocabSize * config.hiddenSize) / weights.parameters));
-    return { tokensPerSecond, copyGBs, shareOfCopy: (tokensPerSecond * read) / 1e9 / copyGBs };
+    const dispatches = generator.dispatches.token;
+    return { tokensPerSecond: ((made - 1) * 1000) / (performance.now() - first), dispatches, dispatchesPerLayer: dispatches / numHiddenLayers };
   } finally {
     generator.destroy();
   }
