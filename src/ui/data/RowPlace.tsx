@@ -15,7 +15,7 @@ export function RowSwitch({ row, target }: { row: InspectedRow; target: InspectT
   return (
     <Switch
       size="xs" className={classes.rowSwitch} checked={trained && row.refused === undefined} disabled={busy || row.refused !== undefined} data-testid="row-switch"
-      label={trained ? 'Whole row: trained' : 'Whole row: left out'} aria-label="The whole row is trained"
+      label="Train this row"
       onChange={(e) => void setRowTrained(target.datasetId, target.index, e.currentTarget.checked)}
     />
   );
