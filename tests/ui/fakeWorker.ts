@@ -310,7 +310,7 @@ export class FakeWorker implements WorkerLike {
       return this.#fixes;
     },
     'data.trainingPlace': ({ index, recipe }) => (recipe.training.packing
-      ? { part: 'train', pack: { number: 2, of: 31, from: 118, tokens: 402, capacity: recipe.data.maxLength, rows: [index - 1, index, index + 4] } } : { part: 'train', pack: null }),
+      ? { part: 'train', pack: { number: 2, of: 31, from: 118, tokens: 402, capacity: recipe.data.maxLength, rows: [index, index + 2, index + 5] } } : { part: 'train', pack: null }),
     'data.tokenLoss': ({ index, maxLength, trainedTurns, which }) => lossesOf(inspected(index, maxLength, trainedTurns ?? {}), which),
     'data.changes': ({ format }) => ({ fileName: `changes.${format === 'json' ? 'json' : 'txt'}`, blob: new Blob(['']), entries: 0 }),
     'data.report': ({ datasetId }) => {
