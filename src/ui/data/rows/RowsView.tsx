@@ -29,7 +29,7 @@ function CountLine({ shown }: { shown: ShownView }) {
   return (
     <div className={classes.countLine}>
       {/* The end of a search is announced; each step of it would talk over everything else. */}
-      <p data-testid="row-count"><strong>{countWords({ ...shown, narrowed, search })}</strong></p>
+      <p data-testid="row-count" data-searching={search?.state === 'searching' || undefined}><strong>{countWords({ ...shown, narrowed, search })}</strong></p>
       {search?.state === 'searching' && <Button size="xs" onClick={cancelRows}>Cancel the search</Button>}
       {narrowed && shown.count > 0 && search?.state !== 'searching' && <button type="button" className="link" onClick={showAllRows}>Show all rows</button>}
       {shown.stale && view.where.finding && <span className="caption">Findings are those of before the last change.</span>}
