@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** Rooms whose tests run shaders: one process a file, one file at a time, because a software adapter uses every core. */
+/**
+ * Rooms whose tests run shaders: one process a file. A software adapter uses every core while it computes, but compiles a
+ * pipeline on one, and that is most of these tests: two files at a time.
+ */
 const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens', 'worker'].map((room) => `tests/${room}/**/*.test.ts`);
 const E2E_TESTS = ['tests/e2e/**/*.test.ts'];
-/** End-to-end tests that hardly compute: two files at a time, since much of each is waiting. */
+/** End-to-end tests that hardly compute go first. All run two files at a time, since much of each is starting up and waiting. */
 const PAGE_TESTS = ['data', 'formats', 'hub', 'hubPage', 'load', 'offline', 'screens', 'share'].map((name) => `tests/e2e/${name}.test.ts`);
 
 export default defineConfig({
@@ -33,8 +36,7 @@ export default defineConfig({
           setupFiles: ['tests/setup/gpuErrors.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
@@ -63,8 +65,7 @@ export default defineConfig({
           expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },

@@ -48,7 +48,7 @@ test('axe finds nothing serious on any empty screen, in both schemes and sizes',
 });
 
 test('axe finds nothing serious on any screen of a real run, in both schemes and sizes', async () => {
-  const studio = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: 8, validationSplit: 0.05 } })) });
+  const studio = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: 4, validationSplit: 0.01 } })) });
   const { page } = studio;
   const found = await violationsAt(page, 'a shared recipe');
   await prepareBuiltin(page);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const files = new Map(readdirSync(model).map((name) => [name, new Uint8Array(readFileSync(join(model, name)))]));
   hub = await HubServer.start({ tokens: { [TOKEN]: ['org/small'] }, repos: { 'org/small': { commits: { [COMMIT]: files }, refs: { main: COMMIT, v1: COMMIT }, gated: 'auto', largeFrom: 1_000_000 } } });
   folder = mkdtempSync(join(tmpdir(), 'etude-finetune-hub-'));
-  writeFileSync(join(folder, 'short.json'), JSON.stringify(shortRecipe({ training: { maxSteps: 3, perDeviceTrainBatchSize: 2 } })));
+  writeFileSync(join(folder, 'short.json'), JSON.stringify(shortRecipe({ training: { maxSteps: 1, perDeviceTrainBatchSize: 1 } })));
 });
 afterAll(async () => {
   await hub.close();

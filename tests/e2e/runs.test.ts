@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errorShown, fragmentOf, goTo, headingOf, lossTable, prepareBuiltin, readout, shortRecipe, startTraining, trained } from './steps.ts';
 import { download, startStudios, type Studio } from './support.ts';
 
-const STEPS = 12;
+const STEPS = 8;
 const recipe = shortRecipe({ training: { maxSteps: STEPS, saveSteps: 2 } });
 
 /** Hands the test the device's loss: what a driver that restarts does. */
@@ -44,13 +44,13 @@ test('a reload in the middle leaves the run interrupted, and Resume brings the a
   const { page } = studio;
   await prepareBuiltin(page);
   await startTraining(page);
-  await reached(page, 4);
+  await reached(page, 3);
   await page.reload();
   await expect.poll(() => page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: /\bRuns\b/ }).innerText()).toContain('1 to resume');
   await goTo(page, 'Runs');
   const row = await runRows(page).innerText();
   expect(row).toMatch(/Interrupted/);
-  const kept = Number(/(\d+) of 12/.exec(row)![1]);
+  const kept = Number(/(\d+) of 8/.exec(row)![1]);
   console.log(`Interrupted with a checkpoint of step ${kept}`);
   expect(kept).toBeGreaterThanOrEqual(2);
   await runRows(page).getByRole('button', { name: 'Resume' }).click();
@@ -144,17 +144,17 @@ test('runs are deleted after a question that names them, and the data stays', as
 });
 
 test('a device lost in a run is told with the step that is kept, and after a reload the run goes on from there', async () => {
-  const other = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: STEPS, saveSteps: 5 } })), workerScript: LOSABLE_DEVICE });
+  const other = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: STEPS, saveSteps: 3 } })), workerScript: LOSABLE_DEVICE });
   const { page } = other;
   await prepareBuiltin(page);
   await startTraining(page);
-  await reached(page, 7);
+  await reached(page, 4);
   await page.evaluate(() => new BroadcastChannel('lose-device').postMessage('now'));
   await page.locator('[data-testid=error-panel][data-code="device.lostInRun"]').first().waitFor();
   const shown = await errorShown(page);
   console.log(shown.what, shown.nextStep);
   const kept = Number(/checkpoint of step (\d+) is kept/.exec(shown.what)?.[1]);
-  expect([5, 10]).toContain(kept);
+  expect([3, 6]).toContain(kept);
   expect(shown.nextStep).toMatch(/[Rr]eload/);
   await page.reload();
   await goTo(page, 'Runs');

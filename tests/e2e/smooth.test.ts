@@ -35,7 +35,7 @@ afterAll(() => studios.stop());
  * that is judged; long tasks by the clock are printed, and judged only against the same work with waiting taken out.
  */
 test('the main thread stays nearly idle while a run trains on the software adapter', async () => {
-  const studio = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: 24 } })), initScript: watchLongTasks });
+  const studio = await studios.open({ fragment: fragmentOf(shortRecipe({ training: { maxSteps: 12 } })), initScript: watchLongTasks });
   const { page, context } = studio;
   await prepareBuiltin(page);
   const [wallSession, cpuSession] = [await context.newCDPSession(page), await context.newCDPSession(page)];
@@ -43,7 +43,7 @@ test('the main thread stays nearly idle while a run trains on the software adapt
   await cpuSession.send('Performance.enable', { timeDomain: 'threadTicks' });
   await startTraining(page);
   // The screen is drawn and its code is loaded; what follows is the run.
-  await expect.poll(() => page.title()).toMatch(/^[1-9]\d*\/24 /);
+  await expect.poll(() => page.title()).toMatch(/^[1-9]\d*\/12 /);
   const from = await page.evaluate(() => performance.now());
   const before = await mainThread(wallSession, cpuSession);
   await trained(page);

@@ -16,11 +16,11 @@ export const headingOf = (page: Page, step: StepName): Locator => page.getByRole
 
 type Settings = { data?: Partial<Recipe['data']>; lora?: Partial<Recipe['lora']>; training?: Partial<Recipe['training']> };
 
-/** A few steps of 4 rows on the built-in model: seconds on a software adapter. */
+/** A few steps of 2 rows on the built-in model: seconds on a software adapter. */
 export const shortRecipe = ({ data, lora, training }: Settings = {}): Recipe => recipeSchema.parse({
   data: { template: 'model', maxLength: 64, ...data },
   lora: { r: 4, loraAlpha: 8, loraDropout: 0, ...lora },
-  training: { maxSteps: 8, perDeviceTrainBatchSize: 4, gradientAccumulationSteps: 1, learningRate: 5e-3, warmupRatio: 0, ...training },
+  training: { maxSteps: 8, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 1, learningRate: 5e-3, warmupRatio: 0, ...training },
 });
 
 /** The part of a link after '#'. */
