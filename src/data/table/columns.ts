@@ -1,10 +1,9 @@
 /**
- * Owns the columns by which the table filters and sorts: 16 bytes a row in typed arrays, and 16 more of hashes that are
+ * Owns the columns by which the table filters and sorts: 16 bytes a row in typed arrays, and 8 more of hashes that are
  * read only where rows are compared. Made while a file is imported, or from the stored rows of an older import.
  * Refuses to know where they are kept.
  */
 import { factsOf, MARKS, qualityOf, type RowFacts } from '../quality.ts';
-import { promptHash } from '../split.ts';
 import { TASK_TYPES } from '../taskTypes.ts';
 import type { Message } from '../types.ts';
 
@@ -27,10 +26,9 @@ export interface Columns {
   marks: Uint16Array;
 }
 
-/** Hashes of rows [0, rows): equal for equal conversations, and for equal prompts. 0 for a row without a conversation. */
+/** Hashes of rows [0, rows), equal for equal conversations; 0 for a row without one. */
 export interface Hashes {
   content: Float64Array;
-  prompt: Float64Array;
 }
 
 /** Where columns go while they are made. */
@@ -44,7 +42,6 @@ export const newColumns = (rows: number): Columns => ({
   rows, answer: new Uint32Array(rows), prompt: new Uint32Array(rows), line: new Uint32Array(rows),
   task: new Uint8Array(rows), quality: new Uint8Array(rows), marks: new Uint16Array(rows),
 });
-export const newHashes = (rows: number): Hashes => ({ content: new Float64Array(rows), prompt: new Float64Array(rows) });
 
 /** Writes what is known of a row at its place. */
 export function setRow(columns: Columns, at: number, line: number, facts: RowFacts): void {
@@ -59,8 +56,8 @@ export function setRow(columns: Columns, at: number, line: number, facts: RowFac
 /** Takes rows in order and hands full chunks on. */
 export class ColumnWriter {
   readonly #target: ColumnTarget;
-  #columns = newColumns(COLUMN_ROWS);
-  #hashes = newHashes(COLUMN_ROWS);
+  readonly #columns = newColumns(COLUMN_ROWS);
+  readonly #content = new Float64Array(COLUMN_ROWS);
   #at = 0;
   readonly #contents: Float64Array[] = [];
 
@@ -77,9 +74,7 @@ export class ColumnWriter {
   add(line: number, messages: readonly Message[] | null): void {
     const facts = factsOf(messages);
     setRow(this.#columns, this.#at, line, facts);
-    this.#hashes.content[this.#at] = facts.hash;
-    this.#hashes.prompt[this.#at] = messages ? promptHash(messages) : 0;
-    this.#at++;
+    this.#content[this.#at++] = facts.hash;
   }
 
   /** Hands the last rows on, and which rows repeat an earlier one. */
@@ -95,7 +90,7 @@ export class ColumnWriter {
       rows, answer: answer.slice(0, rows), prompt: prompt.slice(0, rows), line: line.slice(0, rows),
       task: task.slice(0, rows), quality: quality.slice(0, rows), marks: marks.slice(0, rows),
     };
-    const hashes: Hashes = { content: this.#hashes.content.slice(0, rows), prompt: this.#hashes.prompt.slice(0, rows) };
+    const hashes: Hashes = { content: this.#content.slice(0, rows) };
     this.#at = 0;
     this.#contents.push(hashes.content);
     await this.#target.putColumns(this.#contents.length - 1, columns, hashes);

@@ -105,9 +105,11 @@ export class TableIndex {
   sort(rows: Int32Array, { by, descending }: RowView['sort']): Int32Array {
     const columns = this.#columns;
     if (by === 'row') return descending ? rows.reverse() : rows;
-    if (by === 'total') return sortRows(rows, columns.answer.map((chars, row) => chars + columns.prompt[row]!), descending);
-    if (by === 'task') return sortRows(rows, columns.task.map((task) => BY_NAME[task]!), descending);
-    return sortRows(rows, columns[by], descending);
+    const keys = new Uint32Array(rows.length);
+    if (by === 'total') for (let i = 0; i < keys.length; i++) keys[i] = columns.answer[rows[i]!]! + columns.prompt[rows[i]!]!;
+    else if (by === 'task') for (let i = 0; i < keys.length; i++) keys[i] = BY_NAME[columns.task[rows[i]!]!]!;
+    else for (let i = 0; i < keys.length; i++) keys[i] = columns[by][rows[i]!]!;
+    return sortRows(rows, keys, descending);
   }
 
   #setFlag(flag: number, rows: Iterable<number>): void {

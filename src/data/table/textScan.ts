@@ -1,6 +1,7 @@
 /**
  * Owns one pass over a row's texts that gathers what the table's columns need: a hash, signs that a detector is worth
- * running, and how much an answer repeats itself. It is run on every row of an import, so it looks at each character once.
+ * running, and how much an answer repeats itself. It is run on every row of an import, so it looks at each byte once, in a
+ * buffer: reading a text character by character takes twice as long.
  */
 
 /** A character that plain ASCII text has not: only such text can be in a wrong encoding. */
@@ -14,12 +15,26 @@ export const MODEL_WORDS = 4;
 const SLOTS = 4096;
 /** An answer with fewer triples of words says too little to repeat itself. */
 const FEWEST_TRIPLES = 20;
+const PIECE_BYTES = 2 ** 16;
 
-const START = 0x811c_9dc5;
-const step = (hash: number, unit: number): number => Math.imul(hash ^ unit, 0x0100_0193);
+/** What a byte is. Letters, digits and all beyond ASCII make words. */
+const [OTHER, LETTER, BEYOND, CONTROL, BRACE] = [0, 1, 2, 3, 4];
+const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte > 0x7e) return BEYOND;
+  if (byte < 0x20) return byte === 0x0a || byte === 0x0d || byte === 0x09 ? OTHER : CONTROL;
+  return byte === 0x7b ? BRACE : /[0-9A-Za-z]/.test(String.fromCharCode(byte)) ? LETTER : OTHER;
+});
+
+const START = 0x811c_9dc5 | 0;
+const step = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x0100_0193);
 const wordHash = (word: string): number => Array.from(word, (letter) => letter.charCodeAt(0)).reduce(step, START);
-const SAID_BY_MODELS = ['ai', 'artificial', 'knowledge', 'training'].map(wordHash);
-const [AI, ARTIFICIAL, KNOWLEDGE, TRAINING] = SAID_BY_MODELS as [number, number, number, number];
+const SAID_BY_MODELS: ReadonlySet<number> = new Set(['ai', 'artificial', 'knowledge', 'training'].flatMap((word) => [word, word.toUpperCase(), word[0]!.toUpperCase() + word.slice(1)]).map(wordHash));
+/** A cheap look before the set: by the lowest bits of a word's hash. */
+const MAY_BE_SAID = new Uint8Array(1024);
+for (const hash of SAID_BY_MODELS) MAY_BE_SAID[hash & 1023] = 1;
+
+const encoder = new TextEncoder();
+const buffer = new Uint8Array(PIECE_BYTES);
 
 export class TextScan {
   /** ODD, BRACES and MODEL_WORDS, of all texts since `begin`. */
@@ -48,34 +63,36 @@ export class TextScan {
     let high = Math.imul(this.#high + text.length, 0x9e37_79b1);
     let signs = this.signs;
     let word = START;
-    let [before, last] = [0, 0];
-    let braces = 0;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      low = Math.imul(low ^ unit, 0x0100_0193);
-      high = Math.imul(high + unit, 0x9e37_79b1) ^ (high >>> 15);
-      // Letters without case, digits, and all beyond ASCII make words.
-      const letter = unit | 0x20;
-      if ((letter >= 0x61 && letter <= 0x7a) || (unit >= 0x30 && unit <= 0x39) || unit > 0x7e) {
-        if (unit > 0x7e) signs |= ODD;
-        word = Math.imul(word ^ (unit >= 0x41 && unit <= 0x5a ? letter : unit), 0x0100_0193);
-        continue;
+    let [before, last, previous] = [0, 0, 0];
+    for (let from = 0; from < text.length;) {
+      const { read, written } = encoder.encodeInto(from === 0 ? text : text.slice(from), buffer);
+      from += read;
+      for (let i = 0; i < written; i++) {
+        const byte = buffer[i]!;
+        high = (Math.imul(high, 0x0001_003f) + byte) | 0;
+        const kind = CLASSES[byte]!;
+        if (kind === LETTER || kind === BEYOND) {
+          if (kind === BEYOND) signs |= ODD;
+          word = Math.imul(word ^ byte, 0x0100_0193);
+          previous = kind;
+          continue;
+        }
+        if (kind === CONTROL) signs |= ODD;
+        else if (kind === BRACE && previous === BRACE) signs |= BRACES;
+        previous = kind;
+        low = Math.imul(low ^ byte, 0x0100_0193);
+        if (word === START) continue;
+        low = Math.imul(low ^ word, 0x0100_0193);
+        if (isAnswer) this.#triple(before, last, word);
+        if (MAY_BE_SAID[word & 1023] === 1 && SAID_BY_MODELS.has(word)) signs |= MODEL_WORDS;
+        before = last;
+        last = word;
+        word = START;
       }
-      if (unit < 0x20) {
-        if (unit !== 0x0a && unit !== 0x0d && unit !== 0x09) signs |= ODD;
-      } else if (unit === 0x7b && ++braces > 1 && text.charCodeAt(i - 1) === 0x7b) {
-        signs |= BRACES;
-      }
-      if (word === START) continue;
-      if (isAnswer) this.#triple(before, last, word);
-      if (word === AI || word === ARTIFICIAL || word === KNOWLEDGE || word === TRAINING) signs |= MODEL_WORDS;
-      before = last;
-      last = word;
-      word = START;
     }
     if (word !== START && isAnswer) this.#triple(before, last, word);
-    this.#low = low;
-    this.#high = high;
+    this.#low = Math.imul(low ^ word, 0x0100_0193);
+    this.#high = high ^ (high >>> 15);
     this.signs = signs;
   }
 
