@@ -202,6 +202,11 @@ describe('runs', () => {
     expect((await ask(t, 'tuned')).tokens).toBeGreaterThan(0);
     const [listed] = await t.call('runs.list', {});
     expect(listed).toMatchObject({ status: 'stopped', resumable: true });
+    // Not on other rows than it began with, and on the same once what was changed is taken back.
+    await t.call('data.editRow', { datasetId, index: 1, messages: [{ role: 'user', content: 'What is tea?' }, { role: 'assistant', content: 'A drink.' }] });
+    const other = await refusal(t.call('train.resume', { runId: stopped.id }));
+    expect([other.code, other.message]).toEqual(['run.otherRows', expect.stringContaining('1 edit was made since')]);
+    await t.call('data.undoEdit', { datasetId });
     atStep(t, stopped.step + 2, () => void t.call('train.stop', {}));
     const again = await t.call('train.resume', { runId: stopped.id });
     expect(again.step).toBeGreaterThan(stopped.step);
