@@ -175,6 +175,12 @@ export function rowsChanged(): void {
   kept = false;
 }
 
+/** A row is looked at that was chosen elsewhere: its place in the view is not known. */
+export function rowMoved(row: number): void {
+  const { looked, place } = useRows.getState();
+  if (place !== null && looked?.index !== row) useRows.setState({ place: null, looked: null });
+}
+
 /** Another dataset is in use: its view is another, and the conditions of the one before mean nothing to it. */
 export function leaveRows(): void {
   clearTimeout(settling);

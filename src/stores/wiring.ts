@@ -12,7 +12,7 @@ import { clearPlan, requestPlan } from './plan.ts';
 import { useRecipe } from './recipe.ts';
 import { handleRunEvent, runFailed, runIsLive, useRun } from './run.ts';
 import { refreshRuns } from './runs.ts';
-import { handleRowsEvent, leaveRows, rowsChanged } from './rowView.ts';
+import { handleRowsEvent, leaveRows, rowMoved, rowsChanged } from './rowView.ts';
 import { announce } from './session.ts';
 import { setTuned, useTuned } from './tuned.ts';
 import type { WorkerEvent } from './types.ts';
@@ -76,6 +76,7 @@ function watch(): void {
     }
   });
   useData.subscribe((state, before) => {
+    if (state.row !== before.row) rowMoved(state.row);
     if (state.currentId === before.currentId && state.version === before.version) return;
     if (state.currentId !== before.currentId) {
       clearPlan();

@@ -40,7 +40,9 @@ test('a finding shows its rows only, and next goes from one to the next of them'
   await s.moveRow(-1);
   await s.moveRow(-1);
   expect(s.row()).toBe(3);
-  s.goToRow(30);
+  // Chosen elsewhere on the screen, by its number.
+  s.inspectRow(30);
+  expect(s.useRows.getState().place).toBeNull();
   await s.moveRow(1);
   expect(s.row()).toBe(43);
   s.goToRow(30);
