@@ -15,6 +15,11 @@ export interface MatmulFigure {
 }
 
 const SIDES = { software: [256], gpu: [2048, 4096] };
+/** So long is a submit at least, so that its latency does not count. */
+const SUBMIT_MS = 20;
+const MOST_ITERS = 256;
+/** One product that takes longer is not timed again. */
+const SLOW_MS = 500;
 /** Runs timed; the best counts, since a ceiling is asked for. */
 const RUNS = 3;
 
@@ -41,9 +46,12 @@ export async function measureMatmuls(engine: Engine, sides: readonly number[] = 
 }
 
 async function measureOne(engine: Engine, n: number, dtype: StorageType): Promise<number> {
-  // A submit of about 20 ms on a large GPU, so that its latency does not count; one product where it takes longer by itself.
-  const iters = engine.info.software ? 1 : Math.max(1, Math.round(4e11 / (2 * n ** 3)));
-  return (2 * n ** 3) / (await timeMatmul(engine, n, dtype, iters, { runs: RUNS })) / 1e6;
+  const gflops = (ms: number): number => (2 * n ** 3) / ms / 1e6;
+  const once = await timeMatmul(engine, n, dtype, 1);
+  // Drivers end what takes two seconds; more of what is slow would tell nothing.
+  if (once > SLOW_MS) return gflops(once);
+  const iters = Math.min(MOST_ITERS, Math.max(1, Math.ceil(SUBMIT_MS / once)));
+  return gflops(await timeMatmul(engine, n, dtype, iters, { runs: RUNS }));
 }
 
 /**
