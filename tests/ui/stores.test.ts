@@ -62,7 +62,7 @@ test('the built-in pair brings its own recipe; another file brings the defaults 
   const { recipe } = s.useRecipe.getState();
   expect(recipe.lora).toEqual(defaultRecipe().lora);
   expect(recipe.data.maxLength).toBe(256);
-  expect(recipe.dataset).toEqual({ source: 'file', name: 'my rows _ notes.jsonl' });
+  expect(recipe.dataset).toEqual({ source: 'file', name: 'my rows _ notes.jsonl', mapping: { shape: 'alpaca', instruction: 'instruction', input: 'input', output: 'output' } });
 });
 
 test('a recipe someone chose is not replaced when model or data change', async () => {
