@@ -28,7 +28,7 @@ function FindingChoice({ value }: { value: string | undefined }) {
   return (
     <Radio.Group label="Finding" value={value ?? ''} onChange={(kind) => setWhere({ finding: kind as NonNullable<RowWhere['finding']> })}>
       <div className={classes.choiceList}>
-        {findings.map((f) => <Radio key={f.kind} size="xs" value={f.kind} label={<>{f.title} <span className="faint">{formatCount(f.count)}</span></>} />)}
+        {findings.map((f) => <Radio key={f.kind} size="xs" value={f.kind} label={/^\d/.test(f.title) ? f.title : <>{f.title} <span className="faint">{formatCount(f.count)}</span></>} />)}
       </div>
     </Radio.Group>
   );
