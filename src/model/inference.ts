@@ -15,8 +15,9 @@ import { windowsOf, type ModelConfig } from './config.ts';
 import { takeActivations, type AdapterPlaces, type Taker } from './activations.ts';
 import { forwardOps, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
-import { uniformStream, type LoraAdapter } from './lora.ts';
+import type { LoraAdapter } from './lora.ts';
 import { createRope, destroyRope } from './rope.ts';
+import { GREEDY, sampler, type Sampling } from './sampling.ts';
 import { plannedWeightBytes } from './storage.ts';
 import type { ModelWeights } from './weights.ts';
 
@@ -84,18 +85,6 @@ export async function batchLogits(model: ModelOnGpu, adapter: LoraAdapter | null
     destroyTensor(engine, stats);
   }
 }
-
-export interface Sampling {
-  /** 0 is greedy. */
-  temperature: number;
-  /** 0 is off. */
-  topK: number;
-  /** 1 is off. */
-  topP: number;
-  seed: number;
-}
-
-export const GREEDY: Sampling = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 export interface GenerateOptions {
   maxNewTokens: number;
@@ -277,31 +266,4 @@ export class Generator {
     this.#step.destroy();
     destroyTensor(this.#model.engine, this.#stats);
   }
-}
-
-/** Picks a token: the first largest when greedy, else temperature, then top-k, then top-p, as transformers orders them. */
-export function sampler(s: Sampling): (logits: Float32Array) => number {
-  const random = uniformStream(s.seed);
-  return (logits) => {
-    let best = 0;
-    for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
-    if (s.temperature <= 0) return best;
-    const max = logits[best]!;
-    let order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
-    if (s.topK > 0) order = order.slice(0, s.topK);
-    const weights = order.map((i) => Math.exp((logits[i]! - max) / s.temperature));
-    const total = weights.reduce((a, b) => a + b, 0);
-    let kept = order.length;
-    if (s.topP < 1) {
-      let mass = 0;
-      for (kept = 0; kept < order.length && mass < s.topP * total; kept++) mass += weights[kept]!;
-    }
-    const keptMass = weights.slice(0, kept).reduce((a, b) => a + b, 0);
-    let u = random() * keptMass;
-    for (let i = 0; i < kept; i++) {
-      u -= weights[i]!;
-      if (u <= 0) return order[i]!;
-    }
-    return order[kept - 1]!;
-  };
 }

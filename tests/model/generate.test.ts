@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGET_MODULES } from '../../src/config/recipe.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
-import { batchLogits, Generator, GREEDY, sampler, type ModelOnGpu, type Sampling } from '../../src/model/inference.ts';
-import { allTargets, LoraAdapter } from '../../src/model/lora.ts';
+import { batchLogits, Generator, type ModelOnGpu } from '../../src/model/inference.ts';
+import { allTargets, LoraAdapter, uniformStream } from '../../src/model/lora.ts';
+import { GREEDY, sampler, type Sampling } from '../../src/model/sampling.ts';
 import { destroyWeights } from '../../src/model/weights.ts';
 import { testGpu } from '../setup/gpu.ts';
 import '../setup/allclose.ts';
@@ -207,6 +208,25 @@ describe('the sampler', () => {
     expect(new Set(draws({ topP: 0.45 }, 2000))).toEqual(new Set([1, 3]));
     expect(new Set(draws({ topK: 2, topP: 0.45 }, 2000))).toEqual(new Set([1]));
     expect(new Set(draws({ topK: 2, topP: 0.55 }, 2000))).toEqual(new Set([1, 3]));
+  });
+
+  it('takes what sorting the whole vocabulary would take, equal logits among them', () => {
+    const random = uniformStream(8);
+    const values = Float32Array.from({ length: 500 }, () => Math.round(random() * 60) / 8);
+    const order = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
+    for (const [topK, topP] of [[0, 1], [40, 1], [0, 0.9], [50, 0.5], [500, 0.99]] as const) {
+      const shares = order.slice(0, topK || undefined).map((id) => Math.exp(values[id]!));
+      const total = shares.reduce((a, b) => a + b);
+      let kept = shares.length;
+      if (topP < 1) for (let mass = kept = 0; kept < shares.length && mass < topP * total; kept++) mass += shares[kept]!;
+      const mass = shares.slice(0, kept).reduce((a, b) => a + b);
+      const drawn = uniformStream(3);
+      const expected = Array.from({ length: 200 }, () => {
+        let u = drawn() * mass;
+        return order[shares.slice(0, kept).findIndex((share) => (u -= share) <= 0)]!;
+      });
+      expect(draws({ topK, topP, seed: 3 }, 200, values), `top-k ${topK}, top-p ${topP}`).toEqual(expected);
+    }
   });
 
   it('is seeded, and survives logits far apart', () => {

@@ -27,6 +27,8 @@ export function emptyWeights(engine: Engine, config: ModelConfig, quantization: 
         inputNorm: of(at, norms.input)!, attentionOutNorm: of(at, norms.attentionOut), mlpNorm: of(at, norms.mlp)!, mlpOutNorm: of(at, norms.mlpOut),
         qNorm: of(at, 'self_attn.q_norm'), kNorm: of(at, 'self_attn.k_norm'),
         projections: Object.fromEntries(TARGET_MODULES.map((m) => [m, { weight: matrix(`${modulePath(l, m)}.weight`), bias: vector(`${modulePath(l, m)}.bias`) }])) as ModelWeights['layers'][number]['projections'],
+        // Joined projections take as many bytes as those apart.
+        qkv: null, gateUp: null,
       };
     }),
     bytes: [...made.values()].reduce((n, t) => n + ('parts' in t ? t.parts.reduce((m, p) => m + p.tensor.byteLength, 0) : t.byteLength), 0),
