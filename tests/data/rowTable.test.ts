@@ -287,6 +287,15 @@ describe('Edits of rows', () => {
     expect(await datasets.store.trainedTurns(id)).toEqual(new Map([[0, { 1: false }]]));
   });
 
+  it('leave out of the questions to ask what a run remembers and nobody has any more', async () => {
+    const { handlers, context, datasets, model, of } = await session();
+    const { id } = await of(ROWS);
+    await handlers['data.addRow']({ datasetId: id, messages: pair('New?', 'Yes, new.') }, context);
+    await handlers['data.undoEdit']({ datasetId: id }, context);
+    await handlers['data.deleteRows']({ datasetId: id, indexes: [1] }, context);
+    expect((await datasets.prompts(model, id, [0, 1, 3, 5], 'chatml')).map(({ index }) => index)).toEqual([0, 3]);
+  });
+
   it('of two tabs never give one index to two rows, and each sees the other', async () => {
     const { of, db, datasets } = await session();
     const { id } = await of(ROWS);

@@ -323,7 +323,10 @@ export class Datasets {
   async prompts(model: LoadedModel, id: string, rows: ArrayLike<number>, template: TemplateId): Promise<{ index: number; messages: Message[]; prompt: string; reference: string }[]> {
     const { mapping } = await this.get(id);
     const encoder = model.encoder(template, null);
-    return (await (await this.fixed(id)).rowsAt(id, rows)).flatMap((row) => {
+    // A run remembers rows that may have been deleted since.
+    const edited = await this.store.edited(id);
+    const there = Array.from(rows).filter((row) => edited?.isLive(row) ?? true);
+    return (await (await this.fixed(id)).rowsAt(id, there)).flatMap((row) => {
       const found = messagesOf(row, mapping, encoder);
       const last = found.ok ? found.messages.findLastIndex((m) => m.role === 'assistant') : -1;
       if (!found.ok || last < 1) return [];
