@@ -56,7 +56,10 @@ export function sampler(s: Sampling): (logits: Float32Array) => number {
 function bestFirst(logits: Float32Array): () => number {
   const heap = Int32Array.from(logits, (_, i) => i);
   let size = heap.length;
-  const before = (a: number, b: number): boolean => logits[a]! > logits[b]! || (logits[a]! === logits[b]! && a < b);
+  const before = (a: number, b: number): boolean => {
+    const difference = logits[a]! - logits[b]!;
+    return difference > 0 || (difference === 0 && a < b);
+  };
   const sink = (from: number): void => {
     const id = heap[from]!;
     let at = from;
