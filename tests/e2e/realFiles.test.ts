@@ -20,6 +20,8 @@ interface RealFile {
   rows: [number, number];
   shape: RegExp;
   because: RegExp;
+  /** The row that is looked at in the whole file, from 1; 3 where none is given. */
+  look?: number;
   /** A finding that must be told, by its kind and words. */
   told?: [string, RegExp];
 }
@@ -29,7 +31,7 @@ const FILES: RealFile[] = [
   { file: 'identity.json', wholeFile: 'identity.json', rows: [4, 91], shape: /Alpaca/, because: /"instruction", "input" and "output"/, told: ['unfilled-placeholder', /\{\{name\}\}.*\{\{author\}\}|\{\{author\}\}.*\{\{name\}\}/] },
   { file: 'preference.json', wholeFile: 'dpo_en_demo.json', rows: [3, 300], shape: /ShareGPT/, because: /the chosen answer is trained, the rejected answer is not trained; it is kept/ },
   // Its calls are written by no template here: those rows are refused by name, the others are trained.
-  { file: 'toolcalls.json', wholeFile: 'glaive_toolcall_en_demo.json', rows: [4, 300], shape: /ShareGPT/, because: /refuses rows with calls by name/, told: ['unproven-mask', /calls a tool: the model's template does not write calls/] },
+  { file: 'toolcalls.json', wholeFile: 'glaive_toolcall_en_demo.json', rows: [4, 300], look: 22, shape: /ShareGPT/, because: /refuses rows with calls by name/, told: ['unproven-mask', /calls a tool: the model's template does not write calls/] },
   { file: 'labelled.json', rows: [160, 0], shape: /prompt/i, because: /"prompt" and "answer"/ },
 ];
 
@@ -44,7 +46,7 @@ beforeAll(async () => {
 });
 afterAll(() => studios.stop());
 
-test.each(FILES.filter(({ wholeFile }) => !whole || wholeFile))('$file is recognised, shown, judged and trained', async ({ file, wholeFile, rows, shape, because, told }) => {
+test.each(FILES.filter(({ wholeFile }) => !whole || wholeFile))('$file is recognised, shown, judged and trained', async ({ file, wholeFile, rows, look = 3, shape, because, told }) => {
   const { page } = studio;
   const begun = Date.now();
   const name = whole ? wholeFile! : file;
@@ -58,8 +60,8 @@ test.each(FILES.filter(({ wholeFile }) => !whole || wholeFile))('$file is recogn
   await view.getByText('Mapping').click();
   await expect.poll(() => page.getByTestId('mapping').innerText()).toMatch(because);
   await view.getByText('Mask').click();
-  await page.getByRole('textbox', { name: 'Row', exact: true }).fill('3');
-  await expect.poll(() => page.getByTestId('mask-count').innerText()).toMatch(/^[1-9]\d* of [1-9]\d* tokens are trained$/);
+  await page.getByRole('textbox', { name: 'Row', exact: true }).fill(String(whole ? look : 3));
+  await expect.poll(() => page.getByTestId('mask-count').innerText()).toMatch(/^[1-9][\d,]* of [1-9][\d,]* tokens are trained$/);
   expect(await page.locator('[data-turn] [role=option][data-trained]').count()).toBeGreaterThan(0);
   await page.getByTestId('advice').waitFor();
   if (told) await page.locator(`[data-kind=${told[0]}]`).filter({ hasText: told[1] }).waitFor();
