@@ -210,6 +210,20 @@ describe('An import', () => {
     expect(toMessages(row!.value, summary.mapping, 'chatml')).toMatchObject({ ok: true, messages: [{ content: `${HOSTILE}\n${HOSTILE}` }, { content: HOSTILE }] });
   });
 
+  it('of numbers, nulls, lists and markup where text should be keeps every row, and training takes it or says why not', async () => {
+    const field = fc.oneof(fc.constantFrom<unknown>(HOSTILE, null, 7, -0.5, true, '', ' ', [], {}, ['a', null], { text: 1 }), fc.string(), fc.jsonValue());
+    const mapping = { shape: 'alpaca', instruction: 'instruction', input: 'input', output: 'output' } as const;
+    await fc.assert(fc.asyncProperty(fc.array(fc.record({ instruction: field, input: field, output: field }, { requiredKeys: [] }), { maxLength: 8 }), chunkSize, async (rows, size) => {
+      const found = await read(readJsonl(inChunks(utf8(rows.map((row) => `${JSON.stringify(row)}\n`).join('')), size)));
+      expect(found.values.length + found.problems.length).toBe(rows.length);
+      for (const { value } of found.values) {
+        const made = toMessages(value, mapping, 'chatml');
+        if (!made.ok) expect(made.reason).toMatch(/\w/);
+        else for (const { content } of made.messages) expect(typeof content).toBe('string');
+      }
+    }), { numRuns: runs(60) });
+  });
+
   it('reads a row of 50 MB on one line', async () => {
     const { summary, store } = await drop('long.jsonl', `${JSON.stringify({ instruction: 'q', output: 'x'.repeat(50e6) })}\n{"instruction": "q", "output": "a"}\n`);
     expect(summary).toMatchObject({ rows: 2, skipped: 0 });
