@@ -117,7 +117,7 @@ const CHECKS: Record<FindingKind, Describe> = {
   'language-mix': counted((count, { content: { languages } }) => `${rowsOf(count)} in another language than ${languages[0]?.[0] ?? 'the others'}`, (_, { content: { languages } }) =>
     `Answers by a rough guess: ${languages.slice(0, 5).map(([language, rows]) => `${language} ${number(rows)}`).join(', ')}. Intended for a model of several languages, a mistake for others.`),
   pii: counted((count) => `${rowsOf(count)} with what looks like personal data or a secret`, (tally) =>
-    `${tally.commonest('pii').slice(0, 4).join(', ')}. A tuned model can repeat them to anyone: look at these rows before you export.`),
+    `Among them ${tally.commonest('pii').slice(0, 4).join(', ')}. A tuned model can repeat them to anyone: look at these rows before you export.`),
   'prompt-not-prefix': counted((count) => `${rowsOf(count)} whose prompt alone gives other tokens`, (_, { prefixesChecked }) =>
     `What the model is asked in use is not what it was trained to go on from: the tokens at the border differ. ${number(prefixesChecked)} rows were checked.`),
   'broken-alternation': counted((count) => `${rowsOf(count)} whose turns do not alternate`, (tally) => `Such as: ${tally.commonest('broken-alternation').slice(0, 2).join('; ')}. Many templates refuse or misplace such turns.`),
