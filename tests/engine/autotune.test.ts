@@ -19,12 +19,11 @@ describe('the choice of kernel variants', () => {
 
   /** Products of three shapes as a model has them, x of 24 rows at most. */
   function products() {
-    const { tensor, empty, weight, engine } = kit;
-    const x = empty('x', 24 * 40);
-    const h = empty('h', 24 * 12);
-    const out = { wide: empty('wide', 24 * 48), back: empty('back', 24 * 40), grad: tensor('grad', new Float32Array(12 * 40)) };
-    const w = weight('w', 'f32', 48, 40, normal(48 * 40, 1));
-    const ops = (e = engine): Op[] => [
+    const x = kit.empty('x', 24 * 40);
+    const h = kit.empty('h', 24 * 12);
+    const out = { wide: kit.empty('wide', 24 * 48), back: kit.empty('back', 24 * 40), grad: kit.tensor('grad', new Float32Array(12 * 40)) };
+    const w = kit.weight('w', 'f32', 48, 40, normal(48 * 40, 1));
+    const ops = (e = kit.engine): Op[] => [
       ...matmulNT(e, { label: 'wide', rows: TOKENS, x, w, y: out.wide }),
       ...matmulNT(e, { label: 'wide again', rows: TOKENS, x, w, y: out.wide, add: 'accumulate' }),
       ...matmulNN(e, { label: 'back', rows: TOKENS, dy: out.wide, w, dx: out.back }),
