@@ -190,7 +190,8 @@ async function placeOf(scene: string, from: keyof typeof BEFORE): Promise<Place>
   return { scene, from, context, page, messages };
 }
 
-test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', async ({ name, scene = 'plain', from = 'nothing', act, leave }) => {
+// Once more on a new page where one fails: Chromium without a screen now and then stops giving a page frames, and clicks wait for two.
+test.each(SCENES)('$name: no serious violation, no console message, no sideways scroll', { retry: 1 }, async ({ name, scene = 'plain', from = 'nothing', act, leave }) => {
   const here = await placeOf(scene, from);
   // Kept for the next scene only once this one has passed.
   place = null;
