@@ -22,6 +22,18 @@ var<workgroup> queries: array<Vec, TILE * PADDED>;
 var<workgroup> gradients: array<Vec, TILE * PADDED>;
 var<workgroup> sums: array<vec2<f32>, TILE>; // lse and delta
 
+fn queries_at(at: u32) -> Eight {
+  return Eight(
+    queries[at], queries[at + PADDED], queries[at + 2u * PADDED], queries[at + 3u * PADDED],
+    queries[at + 4u * PADDED], queries[at + 5u * PADDED], queries[at + 6u * PADDED], queries[at + 7u * PADDED]);
+}
+
+fn gradients_at(at: u32) -> Eight {
+  return Eight(
+    gradients[at], gradients[at + PADDED], gradients[at + 2u * PADDED], gradients[at + 3u * PADDED],
+    gradients[at + 4u * PADDED], gradients[at + 5u * PADDED], gradients[at + 6u * PADDED], gradients[at + 7u * PADDED]);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let per = select(params.per, PER, UNROLL);
@@ -82,29 +94,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var dp_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
         var at = c * PADDED + slice;
         for (var d = 0u; d < per; d++) {
-          let q0 = queries[at];
-          let q1 = queries[at + PADDED];
-          let q2 = queries[at + 2u * PADDED];
-          let q3 = queries[at + 3u * PADDED];
-          let q4 = queries[at + 4u * PADDED];
-          let q5 = queries[at + 5u * PADDED];
-          let q6 = queries[at + 6u * PADDED];
-          let q7 = queries[at + 7u * PADDED];
-          let g0 = gradients[at];
-          let g1 = gradients[at + PADDED];
-          let g2 = gradients[at + 2u * PADDED];
-          let g3 = gradients[at + 3u * PADDED];
-          let g4 = gradients[at + 4u * PADDED];
-          let g5 = gradients[at + 5u * PADDED];
-          let g6 = gradients[at + 6u * PADDED];
-          let g7 = gradients[at + 7u * PADDED];
+          let eight_queries = queries_at(at);
+          let eight_gradients = gradients_at(at);
           for (var r = 0u; r < ROWS_EACH; r++) {
             let a = key[r * PER + d];
             let b = value[r * PER + d];
-            s_share[r][0] += vec4<f32>(inner(a, q0), inner(a, q1), inner(a, q2), inner(a, q3));
-            s_share[r][1] += vec4<f32>(inner(a, q4), inner(a, q5), inner(a, q6), inner(a, q7));
-            dp_share[r][0] += vec4<f32>(inner(b, g0), inner(b, g1), inner(b, g2), inner(b, g3));
-            dp_share[r][1] += vec4<f32>(inner(b, g4), inner(b, g5), inner(b, g6), inner(b, g7));
+            s_share[r] = add(s_share[r], products(a, eight_queries));
+            dp_share[r] = add(dp_share[r], products(b, eight_gradients));
           }
           at += SLICES;
         }
@@ -132,29 +128,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         at = c * PADDED + slice;
         for (var d = 0u; d < per; d++) {
-          let q0 = queries[at];
-          let q1 = queries[at + PADDED];
-          let q2 = queries[at + 2u * PADDED];
-          let q3 = queries[at + 3u * PADDED];
-          let q4 = queries[at + 4u * PADDED];
-          let q5 = queries[at + 5u * PADDED];
-          let q6 = queries[at + 6u * PADDED];
-          let q7 = queries[at + 7u * PADDED];
-          let g0 = gradients[at];
-          let g1 = gradients[at + PADDED];
-          let g2 = gradients[at + 2u * PADDED];
-          let g3 = gradients[at + 3u * PADDED];
-          let g4 = gradients[at + 4u * PADDED];
-          let g5 = gradients[at + 5u * PADDED];
-          let g6 = gradients[at + 6u * PADDED];
-          let g7 = gradients[at + 7u * PADDED];
+          let eight_queries = queries_at(at);
+          let eight_gradients = gradients_at(at);
           for (var r = 0u; r < ROWS_EACH; r++) {
             var a = ds_a[r];
             var b = ds_b[r];
-            key_sum[r * PER + d] += ((a.x * q0 + a.y * q1) + (a.z * q2 + a.w * q3)) + ((b.x * q4 + b.y * q5) + (b.z * q6 + b.w * q7));
+            key_sum[r * PER + d] += weighted(a, b, eight_queries);
             a = p_a[r];
             b = p_b[r];
-            value_sum[r * PER + d] += ((a.x * g0 + a.y * g1) + (a.z * g2 + a.w * g3)) + ((b.x * g4 + b.y * g5) + (b.z * g6 + b.w * g7));
+            value_sum[r * PER + d] += weighted(a, b, eight_gradients);
           }
           at += SLICES;
         }

@@ -20,6 +20,18 @@ const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 var<workgroup> keys: array<Vec, TILE * PADDED>;
 var<workgroup> values: array<Vec, TILE * PADDED>;
 
+fn keys_at(at: u32) -> Eight {
+  return Eight(
+    keys[at], keys[at + PADDED], keys[at + 2u * PADDED], keys[at + 3u * PADDED],
+    keys[at + 4u * PADDED], keys[at + 5u * PADDED], keys[at + 6u * PADDED], keys[at + 7u * PADDED]);
+}
+
+fn values_at(at: u32) -> Eight {
+  return Eight(
+    values[at], values[at + PADDED], values[at + 2u * PADDED], values[at + 3u * PADDED],
+    values[at + 4u * PADDED], values[at + 5u * PADDED], values[at + 6u * PADDED], values[at + 7u * PADDED]);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let per = select(params.per, PER, UNROLL);
@@ -83,29 +95,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       var dp_share = array<array<vec4<f32>, 2>, ROWS_EACH>();
       var at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        let k0 = keys[at];
-        let k1 = keys[at + PADDED];
-        let k2 = keys[at + 2u * PADDED];
-        let k3 = keys[at + 3u * PADDED];
-        let k4 = keys[at + 4u * PADDED];
-        let k5 = keys[at + 5u * PADDED];
-        let k6 = keys[at + 6u * PADDED];
-        let k7 = keys[at + 7u * PADDED];
-        let v0 = values[at];
-        let v1 = values[at + PADDED];
-        let v2 = values[at + 2u * PADDED];
-        let v3 = values[at + 3u * PADDED];
-        let v4 = values[at + 4u * PADDED];
-        let v5 = values[at + 5u * PADDED];
-        let v6 = values[at + 6u * PADDED];
-        let v7 = values[at + 7u * PADDED];
+        let eight_keys = keys_at(at);
+        let eight_values = values_at(at);
         for (var r = 0u; r < ROWS_EACH; r++) {
           let a = x[r * PER + d];
           let b = g[r * PER + d];
-          s_share[r][0] += vec4<f32>(inner(a, k0), inner(a, k1), inner(a, k2), inner(a, k3));
-          s_share[r][1] += vec4<f32>(inner(a, k4), inner(a, k5), inner(a, k6), inner(a, k7));
-          dp_share[r][0] += vec4<f32>(inner(b, v0), inner(b, v1), inner(b, v2), inner(b, v3));
-          dp_share[r][1] += vec4<f32>(inner(b, v4), inner(b, v5), inner(b, v6), inner(b, v7));
+          s_share[r] = add(s_share[r], products(a, eight_keys));
+          dp_share[r] = add(dp_share[r], products(b, eight_values));
         }
         at += SLICES;
       }
@@ -124,18 +120,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       }
       at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        let k0 = keys[at];
-        let k1 = keys[at + PADDED];
-        let k2 = keys[at + 2u * PADDED];
-        let k3 = keys[at + 3u * PADDED];
-        let k4 = keys[at + 4u * PADDED];
-        let k5 = keys[at + 5u * PADDED];
-        let k6 = keys[at + 6u * PADDED];
-        let k7 = keys[at + 7u * PADDED];
+        let eight_keys = keys_at(at);
         for (var r = 0u; r < ROWS_EACH; r++) {
           let a = ds_a[r];
           let b = ds_b[r];
-          sum[r * PER + d] += ((a.x * k0 + a.y * k1) + (a.z * k2 + a.w * k3)) + ((b.x * k4 + b.y * k5) + (b.z * k6 + b.w * k7));
+          sum[r * PER + d] += weighted(a, b, eight_keys);
         }
         at += SLICES;
       }

@@ -19,6 +19,18 @@ const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 var<workgroup> keys: array<Vec, TILE * PADDED>;
 var<workgroup> values: array<Vec, TILE * PADDED>;
 
+fn keys_at(at: u32) -> Eight {
+  return Eight(
+    keys[at], keys[at + PADDED], keys[at + 2u * PADDED], keys[at + 3u * PADDED],
+    keys[at + 4u * PADDED], keys[at + 5u * PADDED], keys[at + 6u * PADDED], keys[at + 7u * PADDED]);
+}
+
+fn values_at(at: u32) -> Eight {
+  return Eight(
+    values[at], values[at + PADDED], values[at + 2u * PADDED], values[at + 3u * PADDED],
+    values[at + 4u * PADDED], values[at + 5u * PADDED], values[at + 6u * PADDED], values[at + 7u * PADDED]);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let per = select(params.per, PER, UNROLL);
@@ -77,18 +89,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       var share = array<array<vec4<f32>, 2>, ROWS_EACH>();
       var at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        let k0 = keys[at];
-        let k1 = keys[at + PADDED];
-        let k2 = keys[at + 2u * PADDED];
-        let k3 = keys[at + 3u * PADDED];
-        let k4 = keys[at + 4u * PADDED];
-        let k5 = keys[at + 5u * PADDED];
-        let k6 = keys[at + 6u * PADDED];
-        let k7 = keys[at + 7u * PADDED];
+        let eight_keys = keys_at(at);
         for (var r = 0u; r < ROWS_EACH; r++) {
           let a = x[r * PER + d];
-          share[r][0] += vec4<f32>(inner(a, k0), inner(a, k1), inner(a, k2), inner(a, k3));
-          share[r][1] += vec4<f32>(inner(a, k4), inner(a, k5), inner(a, k6), inner(a, k7));
+          share[r] = add(share[r], products(a, eight_keys));
         }
         at += SLICES;
       }
@@ -111,18 +115,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       }
       at = c * PADDED + slice;
       for (var d = 0u; d < per; d++) {
-        let v0 = values[at];
-        let v1 = values[at + PADDED];
-        let v2 = values[at + 2u * PADDED];
-        let v3 = values[at + 3u * PADDED];
-        let v4 = values[at + 4u * PADDED];
-        let v5 = values[at + 5u * PADDED];
-        let v6 = values[at + 6u * PADDED];
-        let v7 = values[at + 7u * PADDED];
+        let eight_values = values_at(at);
         for (var r = 0u; r < ROWS_EACH; r++) {
           let a = p_a[r];
           let b = p_b[r];
-          sum[r * PER + d] = sum[r * PER + d] * shrink[r] + ((a.x * v0 + a.y * v1) + (a.z * v2 + a.w * v3)) + ((b.x * v4 + b.y * v5) + (b.z * v6 + b.w * v7));
+          sum[r * PER + d] = sum[r * PER + d] * shrink[r] + weighted(a, b, eight_values);
         }
         at += SLICES;
       }
