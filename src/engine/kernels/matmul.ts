@@ -55,6 +55,9 @@ const lanesOf = (e: Engine): number => (e.info.software ? 8 : 32);
 /** Rows (or columns) that lanes share: 16 where there are more than 8. More of them amortise what a thread loads of its own. */
 const sharedBy = (extent: number): { TALL: boolean; height: number } => (extent > 8 ? { TALL: true, height: 16 } : { TALL: false, height: 8 });
 
+/** Workgroups that a split sum is dealt to. */
+export const SPLITS = 8;
+
 /** A workgroup a tile of TY * 8 rows x TX * 4 columns, twice as many where WIDE (lib/tile.wgsl). */
 interface TileShape {
   TX: number;
@@ -82,12 +85,19 @@ const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileShape =>
   if (skinny) return { TX: 4, TY: 2, WIDE: false, AHEAD: !software, ...(software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) };
   return { ...TILES[variant], ...(software ? { DEPTH: 4 } : {}) };
 };
-const tiledLaunch = (body: string, shape: TileShape, branch?: { branch: number }): Launch => ({
-  body: [sums, tile, ...(branch ? [branch.branch > 0 ? lowRank : lowRankNone] : []), body].join('\n'),
-  constants: { ...shape, ...(branch ? { BRANCH: branch.branch } : {}) },
-  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), 1],
-});
 const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
+
+/** `splits`: workgroups that share each tile's sum. */
+const tiledLaunch = (body: string, shape: TileShape, constants: Record<string, number>, splits = 1): Launch => ({
+  body: [sums, tile, body].join('\n'),
+  constants: { ...shape, ...constants },
+  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), splits],
+});
+/** A kernel that may take a low-rank branch along: `binding` of its left operand, 0 without one. */
+const withBranch = (body: string, binding: number): string => `${binding > 0 ? lowRank : lowRankNone}\n${body}`;
+/** What a split product is tiled by, and over how many workgroups; null for a kernel without tiles. */
+const tilingOf = (variant: MatmulVariant): { tiles: TiledVariant; splits: number } | null =>
+  variant === 'split' ? { tiles: 'tiled', splits: SPLITS } : isTiled(variant) ? { tiles: variant, splits: 1 } : null;
 
 const rowLaunch = (NORM: boolean): Launch => ({ body: `${NORM ? rowNorm : rowNormNone}\n${ntRow}`, constants: { NORM }, grid: (_, columns) => linearGrid(columns, 8) });
 
@@ -116,9 +126,6 @@ function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart:
 /** What tuning may choose for a product, and how to make it again with another choice. */
 const choiceOf = (e: Engine, shape: ShapeClass, key: string, usual: MatmulVariant, inputs: Tensor[], output: Tensor, remake: Choice['remake'], parts?: Tensor): Choice =>
   ({ key, candidates: availableVariants(e, shape).filter((v) => v !== 'split' || parts), usual, inputs, output, remake });
-
-/** Workgroups that a split sum is dealt to. */
-export const SPLITS = 8;
 
 /** The scratch of a split sum of `size` elements, or null where there is none or it is not asked for. */
 const partsFor = (variant: MatmulVariant, parts: Tensor | undefined, size: number): Tensor | null =>
@@ -183,7 +190,7 @@ export interface MatmulNT {
 
 function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number, norm: boolean): Launch {
   const skinny = shape === 'matmulNT.skinny';
-  if (isTiled(variant)) return tiledLaunch(ntTiled, tileOf(e, variant, skinny), { branch });
+  if (isTiled(variant)) return tiledLaunch(withBranch(ntTiled, branch), tileOf(e, variant, skinny), { BRANCH: branch });
   const LANES = lanesOf(e);
   if (variant === 'row') return rowLaunch(norm);
   if (variant === 'direct') return directLaunch(ntDirect);
@@ -261,11 +268,8 @@ export interface MatmulNN {
 }
 
 function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: number): Launch {
-  if (variant === 'split' || isTiled(variant)) {
-    const splits = variant === 'split' ? SPLITS : 1;
-    const { body, constants, grid } = tiledLaunch(nnTiled, tileOf(e, variant === 'split' ? 'tiled' : variant, shape === 'matmulNN.skinny'), { branch });
-    return { body, constants: { ...constants, SPLITS: splits }, grid: (rows, columns) => [grid(rows, columns)[0], grid(rows, columns)[1], splits] };
-  }
+  const tiling = tilingOf(variant);
+  if (tiling) return tiledLaunch(withBranch(nnTiled, branch), tileOf(e, tiling.tiles, shape === 'matmulNN.skinny'), { BRANCH: branch, SPLITS: tiling.splits }, tiling.splits);
   const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
   return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
@@ -337,11 +341,8 @@ export interface MatmulTN {
 }
 
 function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
-  const splits = variant === 'split' ? SPLITS : 1;
-  if (variant === 'split' || isTiled(variant)) {
-    const { body, constants, grid } = tiledLaunch(tnTiled, tileOf(e, variant === 'split' ? 'tiled' : variant, true));
-    return { body, constants: { ...constants, SPLITS: splits }, grid: (rows, columns) => [grid(rows, columns)[0], grid(rows, columns)[1], splits] };
-  }
+  const tiling = tilingOf(variant);
+  if (tiling) return tiledLaunch(tnTiled, tileOf(e, tiling.tiles, true), { SPLITS: tiling.splits }, tiling.splits);
   if (variant === 'direct') return directLaunch(tnDirect);
   const LANES = lanesOf(e);
   const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
@@ -358,7 +359,7 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const split = partsFor(variant, parts, P * Q);
   const launch = launchTN(e, variant, P, Q);
   const accumulate = o.accumulate ?? true;
-  const by4 = (isTiled(variant) || split !== null) && P % 4 === 0 && Q % 4 === 0;
+  const by4 = tilingOf(variant) !== null && P % 4 === 0 && Q % 4 === 0;
   const product: Op = {
     label: o.label,
     ...compileKernel(e, spec('matmul_tn', variant, launch, {
