@@ -6,11 +6,13 @@ import { NODE_GPU_KINDS, type NodeGpuKind } from './nodeGpu.ts';
 
 export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT folder.
 
-  npm run finetune -- --model <folder|org/name|builtin> --data <file|builtin> --out <folder> [options]
+  npm run finetune -- --model <folder|org/name|builtin> --data <file|org/name|builtin> --out <folder> [options]
 
   --model    folder with config.json, *.safetensors and tokenizer files, a model of the Hugging Face hub as
              org/name or org/name@revision, or 'builtin'
-  --data     .jsonl, .json or .csv file, or 'builtin'
+  --data     .jsonl, .json, .csv, .tsv, .parquet or text file, a dataset of the Hugging Face hub as org/name or
+             org/name@revision, or 'builtin'
+  --data-config, --data-split  which part of a dataset of the hub; without them its default and train
   --out      folder for adapter_config.json, adapter_model.safetensors, README.md, recipe.json and metrics.jsonl
   --quantization  none (default), int8 or nf4: shrinks the frozen weights on the GPU
   --recipe   recipe file (JSON) or share link; without it the defaults, or the built-in example's own
@@ -20,13 +22,16 @@ export const FINETUNE_USAGE = `Trains a LoRA adapter and writes it as a PEFT fol
   --overwrite  write into a folder that already holds files
   --help
 
-  HF_TOKEN     token for gated models; goes to the hub's host alone
+  HF_TOKEN     token for gated models and datasets; goes to the hub's host alone
   HF_ENDPOINT  another host that speaks the hub's protocol
-  ETUDE_CACHE  folder for downloaded models`;
+  ETUDE_CACHE  folder for what is downloaded`;
 
 export interface FinetuneArgs {
   model: string;
   data: string;
+  /** Null: not said. */
+  dataConfig: string | null;
+  dataSplit: string | null;
   out: string;
   recipe: string | null;
   /** Null: as the recipe says. */
@@ -53,6 +58,8 @@ function choice<T extends string>(option: string, value: string, choices: readon
 const OPTIONS = {
   model: { type: 'string' },
   data: { type: 'string' },
+  'data-config': { type: 'string' },
+  'data-split': { type: 'string' },
   out: { type: 'string' },
   recipe: { type: 'string' },
   quantization: { type: 'string' },
@@ -84,7 +91,9 @@ export function parseFinetuneArgs(args: string[]): FinetuneArgs | 'help' {
   }
   return {
     model: required('model', "A model folder, org/name on the hub, or 'builtin'."),
-    data: required('data', "A .jsonl, .json or .csv file, or 'builtin'."),
+    data: required('data', "A file, org/name on the hub, or 'builtin'."),
+    dataConfig: values['data-config'] ?? null,
+    dataSplit: values['data-split'] ?? null,
     out: required('out', 'A folder to write the adapter to.'),
     recipe: values.recipe ?? null,
     quantization: values.quantization === undefined ? null : choice('quantization', values.quantization, QUANTIZATIONS),

@@ -13,7 +13,7 @@ import type { CaseResult } from '../worker/conformance/runCase.ts';
 import type { FileAddress, HeadlessEvent, HeadlessOutcome, PageBenchOutcome, PageCase, PageCaseOutcome, PageJob, PageOutcome } from '../worker/headlessRun.ts';
 import { launchPersistentChromium } from './chromium.ts';
 import type { NodeGpuKind } from './nodeGpu.ts';
-import type { ModelOnDisk, RunRequest } from './runRequest.ts';
+import type { DataOnDisk, ModelOnDisk, RunRequest } from './runRequest.ts';
 import { startStaticServer } from './staticServer.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -39,11 +39,11 @@ class Mounts {
     this.mounts[this.pagePath] = pageFolder;
   }
 
-  async file(path: string): Promise<FileAddress> {
+  async file(path: string, name = basename(path)): Promise<FileAddress> {
     const { size } = await stat(path);
     const url = `/${this.#secret}/file/${Object.keys(this.mounts).length}`;
     this.mounts[url] = resolve(path);
-    return { name: basename(path), size, url };
+    return { name, size, url };
   }
 
   async folder(path: string): Promise<{ name: string; files: FileAddress[] }> {
@@ -57,10 +57,16 @@ class Mounts {
 
 const named = ({ name, revision }: ModelOnDisk) => ({ name, ...(revision === undefined ? {} : { revision }) });
 
+async function pageData({ files, ...data }: DataOnDisk, mounts: Mounts): Promise<PageJob['data']> {
+  const addresses: FileAddress[] = [];
+  for (const { name, path } of files) addresses.push(await mounts.file(path, name));
+  return { ...data, files: addresses };
+}
+
 async function pageJob(request: RunRequest, mounts: Mounts): Promise<PageJob> {
   return {
     model: request.model === 'builtin' ? 'builtin' : { ...await mounts.folder(request.model.folder), ...named(request.model) },
-    data: request.data === 'builtin' ? 'builtin' : await mounts.file(request.data),
+    data: request.data === 'builtin' ? 'builtin' : await pageData(request.data, mounts),
     adapter: request.adapter === null ? null : await mounts.folder(request.adapter),
     recipe: request.recipe,
   };

@@ -5,12 +5,13 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EtudeError } from '../config/errors.ts';
-import type { Recipe } from '../config/recipe.ts';
+import { recordOfHub, type Recipe } from '../config/recipe.ts';
 import { METRICS } from '../export/adapterZip.ts';
 import { openAdapterFolder } from '../hub/adapterFolder.ts';
 import type { RepoName } from '../hub/repoName.ts';
 import type { HeadlessEvent, HeadlessOutcome } from '../worker/headlessRun.ts';
 import { FINETUNE_USAGE, parseFinetuneArgs, type FinetuneArgs } from './args.ts';
+import { checkDataArgument, dataOnDisk, type DownloadProgress } from './dataArgument.ts';
 import { sourcesFromFolder } from './fsSource.ts';
 import { fetchHubModel, repoOfArgument, revisionFor } from './hubArgument.ts';
 import { MetricsFile } from './metricsFile.ts';
@@ -18,13 +19,13 @@ import { formatDuration, ProgressBar } from './progress.ts';
 import { recipeFromArguments } from './recipeArgument.ts';
 import type { RunRequest } from './runRequest.ts';
 
-async function checkPath(option: string, path: string | null, kind: 'file' | 'folder'): Promise<void> {
+async function checkFolder(option: string, path: string | null): Promise<void> {
   if (path === null || path === 'builtin') return;
   const info = await stat(path).catch(() => null);
-  if (info !== null && (kind === 'file' ? info.isFile() : info.isDirectory())) return;
+  if (info?.isDirectory()) return;
   throw new EtudeError({
-    code: 'cli.pathMissing', what: info === null ? `--${option}: there is nothing at ${path}.` : `--${option}: ${path} is not a ${kind}.`,
-    expected: `A ${kind}${option === 'adapter' ? '' : ", or 'builtin'"}.`, nextStep: 'Check the path; it is taken from the folder the command runs in.',
+    code: 'cli.pathMissing', what: info === null ? `--${option}: there is nothing at ${path}.` : `--${option}: ${path} is not a folder.`,
+    expected: `A folder${option === 'adapter' ? '' : ", or 'builtin'"}.`, nextStep: 'Check the path; it is taken from the folder the command runs in.',
   });
 }
 
@@ -50,7 +51,7 @@ class Reporter {
     this.#metrics = metrics;
   }
 
-  #say(text: string): void {
+  say(text: string): void {
     this.#bar.finish();
     console.log(text);
   }
@@ -58,14 +59,14 @@ class Reporter {
   readonly onEvent = (event: HeadlessEvent): void => {
     switch (event.type) {
       case 'headless.device':
-        return this.#say(`Device   ${event.device.description || event.device.architecture}${event.device.software ? ' (software adapter: slow)' : ''}`);
+        return this.say(`Device   ${event.device.description || event.device.architecture}${event.device.software ? ' (software adapter: slow)' : ''}`);
       case 'headless.model':
-        return this.#say(`Model    ${event.model.name}, ${event.model.architecture}, ${event.model.parameters.toLocaleString('en')} parameters, ${event.model.dtype}`);
+        return this.say(`Model    ${event.model.name}, ${event.model.architecture}, ${event.model.parameters.toLocaleString('en')} parameters, ${event.model.dtype}`);
       case 'headless.data': {
         const { dataset, report } = event;
-        this.#say(`Data     ${dataset.name}, ${dataset.rows} rows, ${report.usableRows} usable, ${report.labelledTokens.toLocaleString('en')} of ${report.tokens.toLocaleString('en')} tokens trained`);
-        if (dataset.skipped > 0) this.#say(`!  ${dataset.skipped} lines could not be read: ${dataset.skippedLines.slice(0, 3).map(({ line, reason }) => `line ${line} (${reason})`).join(', ')}`);
-        for (const finding of report.findings) this.#say(`!  ${finding.title} ${finding.detail}`);
+        this.say(`Data     ${dataset.name}, ${dataset.rows} rows, ${report.usableRows} usable, ${report.labelledTokens.toLocaleString('en')} of ${report.tokens.toLocaleString('en')} tokens trained`);
+        if (dataset.skipped > 0) this.say(`!  ${dataset.skipped} lines could not be read: ${dataset.skippedLines.slice(0, 3).map(({ line, reason }) => `line ${line} (${reason})`).join(', ')}`);
+        for (const finding of report.findings) this.say(`!  ${finding.title} ${finding.detail}`);
         return;
       }
       case 'progress':
@@ -78,11 +79,11 @@ class Reporter {
       }
       case 'train.eval':
         this.#metrics.evaluation(event.step, event.evalLoss);
-        return this.#say(`Step ${event.step}: validation loss ${event.evalLoss.toFixed(4)}`);
+        return this.say(`Step ${event.step}: validation loss ${event.evalLoss.toFixed(4)}`);
       case 'train.alert':
-        return this.#say(`!  Step ${event.step}: ${event.alert.what} ${event.alert.nextStep ?? ''}`);
+        return this.say(`!  Step ${event.step}: ${event.alert.what} ${event.alert.nextStep ?? ''}`);
       case 'train.status':
-        return event.message === undefined ? undefined : this.#say(`!  ${event.message.what}`);
+        return event.message === undefined ? undefined : this.say(`!  ${event.message.what}`);
       default:
         return undefined;
     }
@@ -108,11 +109,21 @@ async function writeAdapter(out: string, outcome: HeadlessOutcome): Promise<{ te
   return { tensors: adapter.tensors.size };
 }
 
-async function modelOnDisk(args: FinetuneArgs, repo: RepoName | null, recipe: Recipe, reporter: Reporter): Promise<RunRequest['model']> {
+async function modelOnDisk(args: FinetuneArgs, repo: RepoName | null, recipe: Recipe, onProgress: DownloadProgress): Promise<RunRequest['model']> {
   if (args.model === 'builtin') return 'builtin';
   if (repo === null) return { folder: args.model, name: basename(resolve(args.model)) };
   const revision = revisionFor(args.model, repo.repo, recipe) ?? repo.revision;
-  return fetchHubModel({ ...repo, revision }, (label, done, total) => reporter.onEvent({ type: 'progress', requestId: 0, label, done, total, unit: 'bytes' }));
+  return fetchHubModel({ ...repo, revision }, onProgress);
+}
+
+/** The recipe with what was taken from the hub named by commit. */
+function pinned(recipe: Recipe, model: RunRequest['model'], data: RunRequest['data']): Recipe {
+  const { mapping } = recipe.dataset;
+  return {
+    ...recipe,
+    ...(model === 'builtin' || model.revision === undefined ? {} : { model: { ...recipe.model, source: 'hub', name: model.name, revision: model.revision } }),
+    ...(data === 'builtin' || !data.hub ? {} : { dataset: recordOfHub(data.hub, mapping) }),
+  };
 }
 
 export async function main(words: string[]): Promise<number> {
@@ -122,17 +133,21 @@ export async function main(words: string[]): Promise<number> {
     return 0;
   }
   const repo = repoOfArgument(args.model);
-  if (repo === null) await checkPath('model', args.model, 'folder');
-  await checkPath('data', args.data, 'file');
-  await checkPath('adapter', args.adapter, 'folder');
+  if (repo === null) await checkFolder('model', args.model);
+  const argument = { data: args.data, config: args.dataConfig, split: args.dataSplit };
+  await checkDataArgument(argument, '--data');
+  await checkFolder('adapter', args.adapter);
   const asked = recipeFromArguments(args);
   const out = await prepareOut(args);
   const reporter = new Reporter(new MetricsFile(join(out, METRICS)));
   let outcome: HeadlessOutcome;
   try {
-    const model = await modelOnDisk(args, repo, asked, reporter);
-    const recipe: Recipe = model === 'builtin' || model.revision === undefined ? asked : { ...asked, model: { ...asked.model, source: 'hub', name: model.name, revision: model.revision } };
-    const request: RunRequest = { model, data: args.data, adapter: args.adapter, device: args.device, recipe };
+    const onProgress: DownloadProgress = (label, done, total) => reporter.onEvent({ type: 'progress', requestId: 0, label, done, total, unit: 'bytes' });
+    const found = await dataOnDisk(argument, asked, onProgress);
+    if (found.note !== null) reporter.say(`Data     ${found.note}`);
+    const model = await modelOnDisk(args, repo, asked, onProgress);
+    const recipe = pinned(asked, model, found.data);
+    const request: RunRequest = { model, data: found.data, adapter: args.adapter, device: args.device, recipe };
     outcome = args.runtime === 'node'
       ? await (await import('./nodeRun.ts')).runInNode(request, reporter.onEvent)
       : await (await import('./browserRun.ts')).runInBrowser(request, reporter.onEvent);

@@ -44,9 +44,9 @@ export class FolderDisk implements CacheDisk {
     this.#models = join(folder, 'models');
   }
 
-  /** Where a folder of the cache lies. */
-  pathOf(folder: string): string {
-    return this.#path(folder);
+  /** Where a folder of the cache, or a file in it, lies. */
+  pathOf(folder: string, name?: string): string {
+    return this.#path(folder, name);
   }
 
   #path(folder: string, name = ''): string {

@@ -1,4 +1,4 @@
-/** `--model org/name[@revision]`: downloads the model into this machine's cache as far as it is not there. */
+/** The hub as commands see it, and `--model org/name[@revision]`: downloads the model into this machine's cache as far as it is not there. */
 import { existsSync } from 'node:fs';
 import { EtudeError } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
@@ -22,16 +22,20 @@ export function revisionFor(argument: string, repo: string, recipe: Recipe): str
   return !argument.includes('@') && source === 'hub' && name === repo ? revision : undefined;
 }
 
-/** HF_ENDPOINT, HF_TOKEN and ETUDE_CACHE as elsewhere. The token goes to the hub's host alone. */
-export async function fetchHubModel(
-  { repo, revision }: RepoName, onProgress: (label: string, done: number, total: number | null) => void, env: NodeJS.ProcessEnv = process.env,
-): Promise<ModelOnDisk> {
+/** HF_ENDPOINT, HF_TOKEN and ETUDE_CACHE as elsewhere. The token goes to the hub's host alone. Throws EtudeError 'cli.argument'. */
+export function openHub(env: NodeJS.ProcessEnv): { hub: HubModels; disk: FolderDisk } {
   const endpoint = env.HF_ENDPOINT || HUB;
   if (!URL.canParse(endpoint)) {
     throw new EtudeError({ code: 'cli.argument', what: `HF_ENDPOINT is '${endpoint}'.`, expected: 'An address such as https://huggingface.co.', nextStep: 'Correct it, or unset it.' });
   }
   const disk = new FolderDisk(cacheFolder(env));
-  const hub = new HubModels({ endpoint, disk, token: env.HF_TOKEN ?? null });
+  return { hub: new HubModels({ endpoint, disk, token: env.HF_TOKEN ?? null }), disk };
+}
+
+export async function fetchHubModel(
+  { repo, revision }: RepoName, onProgress: (label: string, done: number, total: number | null) => void, env: NodeJS.ProcessEnv = process.env,
+): Promise<ModelOnDisk> {
+  const { hub, disk } = openHub(env);
   let last: [number, number | null] = [0, null];
   const found = await hub.open(repo, revision, {
     signal: new AbortController().signal,

@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import { builtinRecipe } from '../config/builtinRecipe.ts';
 import { EtudeError } from '../config/errors.ts';
 import { readRecipe, type ReadRecipe } from '../config/readRecipe.ts';
-import { defaultRecipe, type Quantization, type Recipe } from '../config/recipe.ts';
+import { defaultRecipe, toRecipeName, type Quantization, type Recipe } from '../config/recipe.ts';
 import { decodeShare, hasShare } from '../config/shareUrl.ts';
 
 function readFileOrLink(argument: string): ReadRecipe {
@@ -37,6 +37,13 @@ const plainName = (path: string): string => basename(resolve(path)).replaceAll(/
 /** The recipe pins a model of the hub, and it is the one asked for. */
 const keepsHub = (recipe: Recipe, model: string): boolean => recipe.model.source === 'hub' && recipe.model.name === model.split('@', 1)[0];
 
+/** What the recipe says of this data stays: its mapping, and of a dataset of the hub commit, config and split. */
+function datasetNamed(dataset: Recipe['dataset'], data: string): Recipe['dataset'] {
+  if (dataset.source === 'hub' && dataset.name === toRecipeName(data.split('@', 1)[0]!)) return dataset;
+  const name = plainName(data);
+  return { source: 'file', name, ...(dataset.source === 'file' && dataset.name === name && dataset.mapping ? { mapping: dataset.mapping } : {}) };
+}
+
 /** A whole recipe that names the model and data really used. */
 export function recipeFromArguments(args: { recipe: string | null; model: string; data: string; quantization?: Quantization | null }): Recipe {
   const builtin = args.model === 'builtin' && args.data === 'builtin';
@@ -57,6 +64,6 @@ export function recipeFromArguments(args: { recipe: string | null; model: string
   return {
     ...recipe,
     model: { ...named, ...(quantization === 'none' ? {} : { quantization }) },
-    dataset: args.data === 'builtin' ? { source: 'builtin', name: 'builtin' } : { source: 'file', name: plainName(args.data) },
+    dataset: args.data === 'builtin' ? { source: 'builtin', name: 'builtin' } : datasetNamed(recipe.dataset, args.data),
   };
 }

@@ -141,6 +141,11 @@ export type DataConfig = z.infer<typeof dataConfigSchema>;
 /** Any text as a name a recipe can hold: what the rule above forbids becomes _, and it is cut at 200 characters. */
 export const toRecipeName = (text: string): string => text.slice(0, 200).replace(/[^\p{L}\p{N} ._\-/@+():]/gu, '_').replaceAll('://', '_');
 
+/** How a recipe names a split of a dataset of the hub. */
+export const recordOfHub = (hub: { repo: string; commit: string; config: string; split: string }, mapping?: Recipe['dataset']['mapping']): Recipe['dataset'] => ({
+  source: 'hub', name: toRecipeName(hub.repo), revision: hub.commit, config: toRecipeName(hub.config).slice(0, 80), split: toRecipeName(hub.split).slice(0, 80), ...(mapping ? { mapping } : {}),
+});
+
 /** Any text as the name of a group of rows in a recipe's tables. */
 export const toGroupName = (text: string): string => toRecipeName(text).slice(0, GROUP_NAME) || '_';
 

@@ -11,6 +11,8 @@ export interface DataConfig { name: string; splits: DataSplit[] }
 export interface DatasetLayout {
   /** The one to take without a choice comes first; so does its split. */
   configs: DataConfig[];
+  /** The card, or a name, says that the first config is the one to take; a single one is. */
+  hasDefault: boolean;
   /** What decided, in words. */
   because: string;
 }
@@ -37,12 +39,12 @@ const SHARD = /^(.+?)-\d{3,}-of-\d{3,}(?:-[0-9a-f]{6,})?\./;
 /** @param card parsed front matter of the README, or null */
 export function layoutOf(tree: readonly HubTreeFile[], card: unknown): DatasetLayout {
   const data = tree.filter(({ path }) => !NO_DATA.test(path) && !HIDDEN.test(path) && FAMILIES.some(([, test]) => test.test(path)));
-  const named = configsOfCard(data, card);
-  if (named.length > 0) return { configs: named, because: 'The dataset’s card says which files belong together.' };
+  const { configs: named, hasDefault } = configsOfCard(data, card);
+  if (named.length > 0) return { configs: named, hasDefault, because: 'The dataset’s card says which files belong together.' };
   const { files, family, aside } = commonest(data);
-  if (files.length === 0) return { configs: [], because: 'It holds no JSON, CSV or Parquet files.' };
+  if (files.length === 0) return { configs: [], hasDefault: false, because: 'It holds no JSON, CSV or Parquet files.' };
   const left = aside === 0 ? '' : ` ${aside === 1 ? '1 file of another format is' : `${aside} files of other formats are`} left aside.`;
-  return { configs: [{ name: 'default', splits: splitsByName(files) }], because: `Divided by the names of its ${family} files.${left}` };
+  return { configs: [{ name: 'default', splits: splitsByName(files) }], hasDefault: true, because: `Divided by the names of its ${family} files.${left}` };
 }
 
 function commonest(data: readonly HubTreeFile[]): { files: HubTreeFile[]; family: string; aside: number } {
@@ -92,11 +94,12 @@ const texts = (value: unknown): string[] => (typeof value === 'string' ? [value]
 const NAME = /^[\w .+-]{1,80}$/;
 const named = (value: unknown, otherwise: string): string => (typeof value === 'string' && NAME.test(value) ? value : otherwise);
 
-function configsOfCard(data: readonly HubTreeFile[], card: unknown): DataConfig[] {
+function configsOfCard(data: readonly HubTreeFile[], card: unknown): Pick<DatasetLayout, 'configs' | 'hasDefault'> {
   const configs = isObject(card) && Array.isArray(card['configs']) ? card['configs'].filter(isObject) : [];
   const read = configs.map((config) => ({ config, name: named(config['config_name'], 'default'), splits: splitsOfConfig(data, config) })).filter(({ splits }) => splits.length > 0);
   const first = read.find(({ config }) => config['default'] === true) ?? read.find(({ name }) => name === 'default');
-  return read.sort((a, b) => Number(b === first) - Number(a === first)).map(({ name, splits }) => ({ name, splits }));
+  const sorted = read.sort((a, b) => Number(b === first) - Number(a === first)).map(({ name, splits }) => ({ name, splits }));
+  return { configs: sorted, hasDefault: first !== undefined || read.length === 1 };
 }
 
 function splitsOfConfig(data: readonly HubTreeFile[], config: Json): DataSplit[] {

@@ -146,6 +146,11 @@ export class ModelCache {
     return sources;
   }
 
+  /** Under which name a file lies in the snapshot's folder. */
+  fileIn(path: string): string {
+    return diskName(path);
+  }
+
   /** One file as a Blob that stays on the disk. */
   blob(snapshot: Snapshot, path: string): Promise<Blob> {
     return this.disk.blob(this.#folder(snapshot), diskName(path));

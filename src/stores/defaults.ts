@@ -2,7 +2,7 @@
 import { BUILTIN_DATA, BUILTIN_MODEL } from '../config/builtin.ts';
 import { builtinRecipe } from '../config/builtinRecipe.ts';
 import { mappingSchema } from '../config/mapping.ts';
-import { defaultRecipe, recipeSchema, toRecipeName, type Recipe } from '../config/recipe.ts';
+import { defaultRecipe, recipeSchema, recordOfHub, toRecipeName, type Recipe } from '../config/recipe.ts';
 import { currentDataset, useData } from './data.ts';
 import { useModel } from './model.ts';
 import { recordSources, setRecipe, useRecipe } from './recipe.ts';
@@ -45,10 +45,8 @@ export function adaptRecipe(): void {
 function recordOf({ source, name, hub, mapping }: DatasetSummary): Recipe['dataset'] {
   if (source === 'builtin') return { source, name: BUILTIN_DATA.name };
   const fields = mappingSchema.safeParse(mapping);
-  const how = fields.success ? { mapping: fields.data } : {};
-  if (!hub) return { source: 'file', name: toRecipeName(name), ...how };
-  const { config, split } = hub;
-  return { source: 'hub', name: toRecipeName(hub.repo), revision: hub.commit, config: toRecipeName(config).slice(0, 80), split: toRecipeName(split).slice(0, 80), ...how };
+  if (hub) return recordOfHub(hub, fields.data);
+  return { source: 'file', name: toRecipeName(name), ...(fields.success ? { mapping: fields.data } : {}) };
 }
 
 /** Back to what nobody has touched. */

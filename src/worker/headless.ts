@@ -8,7 +8,7 @@ import { builtinFromSite } from '../hub/builtin.ts';
 import { openEngine, type Engine } from '../engine/device.ts';
 import { benchShape, type BenchRequest } from './bench/benchShape.ts';
 import { runCase } from './conformance/runCase.ts';
-import { runHeadless, type FileAddress, type HeadlessEvent, type PageBenchOutcome, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
+import { runHeadless, type FileAddress, type HeadlessEvent, type HeadlessJob, type PageBenchOutcome, type PageCase, type PageCaseOutcome, type PageJob, type PageOutcome } from './headlessRun.ts';
 
 interface HeadlessPage {
   etudeEvent(event: HeadlessEvent): Promise<void>;
@@ -47,6 +47,13 @@ async function blobFromAddress({ name, size, url }: FileAddress): Promise<Blob> 
   } catch (cause) {
     throw unreadable(name, cause);
   }
+}
+
+/** One file after the other: together they may be large. */
+async function partsFromAddresses({ files, ...data }: Exclude<PageJob['data'], 'builtin'>): Promise<HeadlessJob['data']> {
+  const parts: { name: string; blob: Blob }[] = [];
+  for (const file of files) parts.push({ name: file.name, blob: await blobFromAddress(file) });
+  return { ...data, files: parts };
 }
 
 const named = ({ name, files }: { name: string; files: FileAddress[] }) => ({
@@ -112,7 +119,7 @@ page.etudeRun = async (job, device) => {
       { gpu, loadBuiltin: builtinFromSite(new URL('builtin/', location.href).href) },
       {
         model: job.model === 'builtin' ? 'builtin' : { ...named(job.model), ...(job.model.revision === undefined ? {} : { revision: job.model.revision }) },
-        data: job.data === 'builtin' ? 'builtin' : { name: job.data.name, blob: await blobFromAddress(job.data) },
+        data: job.data === 'builtin' ? 'builtin' : await partsFromAddresses(job.data),
         adapter: job.adapter === null ? null : named(job.adapter),
         recipe: job.recipe,
       },

@@ -6,7 +6,7 @@ import type { UserMessage } from '../config/errors.ts';
 import type { Recipe } from '../config/recipe.ts';
 import type { ShapeResult } from './bench/benchShape.ts';
 import type { CaseResult } from './conformance/runCase.ts';
-import type { DataReport, DatasetSummary, Mapping } from '../data/types.ts';
+import type { DataReport, DatasetSummary, HubOrigin, Mapping } from '../data/types.ts';
 import type { ByteSource } from '../formats/byteSource.ts';
 import { openBuiltinModel } from '../hub/builtin.ts';
 import { openModelFolder } from '../hub/modelFolder.ts';
@@ -20,8 +20,8 @@ export interface ModelFiles extends NamedFiles { revision?: string }
 
 export interface HeadlessJob {
   model: 'builtin' | ModelFiles;
-  /** A Blob that lies on disk is streamed, not read whole. */
-  data: 'builtin' | { name: string; blob: Blob };
+  /** Files that become one dataset. A Blob that lies on disk is streamed, not read whole. */
+  data: 'builtin' | { name: string; files: { name: string; blob: Blob }[]; hub?: HubOrigin };
   /** PEFT adapter to start from. */
   adapter: NamedFiles | null;
   recipe: Recipe;
@@ -50,7 +50,7 @@ export interface HeadlessOutcome {
 export interface FileAddress { name: string; size: number; url: string }
 export interface PageJob {
   model: 'builtin' | { name: string; revision?: string; files: FileAddress[] };
-  data: 'builtin' | FileAddress;
+  data: 'builtin' | { name: string; files: FileAddress[]; hub?: HubOrigin };
   adapter: { name: string; files: FileAddress[] } | null;
   recipe: Recipe;
 }
@@ -84,7 +84,7 @@ export async function runHeadless(environment: HeadlessEnvironment, job: Headles
         ? await session.loadFolder({ source: 'builtin', revision: null }, () => openBuiltinModel(environment.loadBuiltin), context, recipe.model.quantization)
         : await session.loadFolder({ source: model.revision === undefined ? 'folder' : 'hub', revision: model.revision ?? null }, () => openModelFolder(model.name, model.files), context, recipe.model.quantization),
     });
-    const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importBlob(job.data.blob, job.data.name, 'file', context, recipe.dataset.mapping as Mapping | undefined);
+    const dataset = job.data === 'builtin' ? await session.importBuiltinData(context) : await session.importParts(job.data, context, recipe.dataset.mapping as Mapping | undefined);
     const report = await session.report(dataset.id, recipe.data.template, recipe.data.maxLength, context);
     onEvent({ type: 'headless.data', dataset, report });
     if (job.adapter !== null) await session.importAdapter(job.adapter.name, job.adapter.files);

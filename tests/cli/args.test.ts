@@ -18,7 +18,7 @@ function refusal(args: string[]): EtudeError {
 describe('the words after npm run finetune', () => {
   test('need a model, data and a place for the adapter; the rest has defaults', () => {
     expect(parseFinetuneArgs(complete)).toEqual({
-      model: 'builtin', data: 'rows.jsonl', out: 'there', recipe: null, quantization: null, adapter: null, runtime: 'browser', device: 'auto', overwrite: false,
+      model: 'builtin', data: 'rows.jsonl', dataConfig: null, dataSplit: null, out: 'there', recipe: null, quantization: null, adapter: null, runtime: 'browser', device: 'auto', overwrite: false,
     });
     for (const option of ['model', 'data', 'out']) {
       const at = complete.indexOf(`--${option}`);

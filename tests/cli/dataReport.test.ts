@@ -41,7 +41,7 @@ describe('npm run data:report', () => {
   });
 
   it.each([
-    [[], /0 files/], [[fixture('identity.json')], /--model is missing/], [['nothing.json', '--model', 'builtin'], /no file at nothing/],
+    [[], /0 files/], [[fixture('identity.json')], /--model is missing/], [['nothing.json', '--model', 'builtin'], /there is nothing at nothing/],
     [[fixture('identity.json'), '--model', 'builtin', '--template', 'x'], /--template is 'x'/], [[fixture('identity.json'), '--model', 'builtin', '--max-length', '0'], /--max-length is '0'/],
     [['--nonsense'], /nonsense/],
   ] as [string[], RegExp][])('refuses %j by name', async (words, says) => {

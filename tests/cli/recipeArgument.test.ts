@@ -39,6 +39,17 @@ describe('the recipe of a command-line run', () => {
     expect(recipeSchema.parse(recipe)).toEqual(recipe);
   });
 
+  test('keeps the mapping of data it names, and of a dataset of the hub commit, config and split', () => {
+    const mapping = { shape: 'table', instruction: 'q', output: 'a' };
+    const of = (dataset: object, data: string) => recipeFromArguments({ recipe: file('mapped.json', JSON.stringify({ dataset })), model: 'builtin', data }).dataset;
+    const named = { source: 'file', name: 'rows.jsonl', mapping };
+    expect(of(named, 'there/rows.jsonl')).toEqual(named);
+    expect(of(named, 'other.jsonl')).toEqual({ source: 'file', name: 'other.jsonl' });
+    const hub = { source: 'hub', name: 'org/rows', revision: 'c'.repeat(40), config: 'en', split: 'train', mapping };
+    expect(of(hub, 'org/rows@main')).toEqual(hub);
+    expect(of(hub, 'org/else')).toEqual({ source: 'file', name: 'else' });
+  });
+
   test('comes from a JSON file or from a share link alike', () => {
     const wanted = recipeSchema.parse({ lora: { r: 4 }, training: { maxSteps: 7, shuffle: false } });
     const fromFile = recipeFromArguments({ recipe: file('r.json', JSON.stringify(wanted)), ...own });

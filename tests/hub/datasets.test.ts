@@ -25,7 +25,7 @@ describe('The files of a dataset repository', () => {
     const { configs, because } = layoutOf(tree('train.jsonl', 'test.jsonl', 'train.parquet', 'dataset_infos.json', '.hidden/train.json', 'weights.bin'), null);
     expect(configs[0]!.splits.map(({ name }) => name)).toEqual(['train', 'test']);
     expect(because).toBe('Divided by the names of its JSON files. 1 file of another format is left aside.');
-    expect(layoutOf(tree('README.md', 'image.png'), null)).toEqual({ configs: [], because: 'It holds no JSON, CSV or Parquet files.' });
+    expect(layoutOf(tree('README.md', 'image.png'), null)).toEqual({ configs: [], hasDefault: false, because: 'It holds no JSON, CSV or Parquet files.' });
   });
 
   it('follow the list in the card where there is one', async () => {

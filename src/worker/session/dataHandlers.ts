@@ -2,7 +2,7 @@
 import { openBuiltinData } from '../../hub/builtin.ts';
 import { toRecipeName } from '../../config/recipe.ts';
 import { groupFiles, PASTED_NAME } from '../../data/importers/importFiles.ts';
-import type { DataReport, DatasetSummary, Mapping } from '../../data/types.ts';
+import type { DataReport, DatasetSummary, HubOrigin, Mapping } from '../../data/types.ts';
 import type { Requests } from '../protocol.ts';
 import type { RequestContext } from './environment.ts';
 import type { HandlersOf } from './handlers.ts';
@@ -11,8 +11,14 @@ import { rowHandlers } from './rowHandlers.ts';
 import { tokenLoss } from './rowLoss.ts';
 import type { SessionState } from './state.ts';
 
-export async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
+async function importBlob(state: SessionState, blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
   return (await state.data()).datasets.import({ blob, name, kind }, context, mapping);
+}
+
+export interface ImportedParts { name: string; files: readonly { name: string; blob: Blob }[]; hub?: HubOrigin }
+
+export async function importParts(state: SessionState, { name, files, hub }: ImportedParts, context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
+  return (await state.data()).datasets.import({ name, blob: files[0]!.blob, files, kind: hub ? 'hub' : 'file', ...(hub ? { hub } : {}) }, context, mapping);
 }
 
 async function importFiles(state: SessionState, { files, join, expected }: Requests['data.importFiles']['args'], context: RequestContext): Promise<DatasetSummary[]> {

@@ -1,5 +1,6 @@
 /** Answers about datasets of the hub: what a repository holds, and bringing a split of it in. */
-import { EtudeError, toUserMessage } from '../../config/errors.ts';
+import { toUserMessage } from '../../config/errors.ts';
+import { chooseSplit, noData, splitTitle } from '../../hub/datasetChoice.ts';
 import type { DataSplit } from '../../hub/datasetFiles.ts';
 import type { DatasetContents, HubModels } from '../../hub/hubModels.ts';
 import { diskFull } from '../../hub/messages.ts';
@@ -45,14 +46,6 @@ async function roomProblem(hub: HubModels, needed: number) {
   }
 }
 
-function noData({ repo, layout }: DatasetContents): EtudeError {
-  return new EtudeError({
-    code: 'hub.noData', what: `${repo} cannot be read. ${layout.because}`, expected: 'JSON, JSON Lines, CSV, TSV or Parquet files, packed by gzip or not.',
-    likelyCause: 'Its rows lie in an archive, or are made by a script.',
-    nextStep: `Try ${repo}@refs/convert/parquet: there the hub keeps many datasets as Parquet.`,
-  });
-}
-
 /** Brings a split into the cache and then in as a dataset. */
 export async function importHub(state: SessionState, args: Requests['data.importHub']['args'], context: RequestContext): Promise<DatasetSummary> {
   const hub = needHub(state);
@@ -64,27 +57,17 @@ export async function importHub(state: SessionState, args: Requests['data.import
   const { config, split, files, ...pinned } = found;
   const { datasets } = await state.data();
   const parts = files.map(({ path, blob }) => ({ name: path, blob }));
-  const name = `${pinned.repo} ${config === 'default' ? '' : `${config} `}${split}`;
-  return datasets.import({ name, blob: parts[0]!.blob, files: parts, kind: 'hub', hub: { ...pinned, config, split } }, context, args.mapping);
+  return datasets.import({ name: splitTitle({ ...pinned, config, split }), blob: parts[0]!.blob, files: parts, kind: 'hub', hub: { ...pinned, config, split } }, context, args.mapping);
 }
 
 async function download(hub: HubModels, contents: DatasetContents, args: Requests['data.importHub']['args'], context: RequestContext) {
-  const { repo, commit, layout } = contents;
-  const config = args.config === undefined ? layout.configs[0] : layout.configs.find(({ name }) => name === args.config);
-  const split = args.split === undefined ? config?.splits[0] : config?.splits.find(({ name }) => name === args.split);
-  if (layout.configs.length === 0) throw noData(contents);
-  if (!config || !split) {
-    throw new EtudeError({
-      code: 'hub.noSplit', what: `${repo} has no split ${args.split ?? ''}${args.config === undefined ? '' : ` of ${args.config}`} at ${commit.slice(0, 7)}.`,
-      expected: `One of ${layout.configs.map(({ name, splits }) => `${name}: ${splits.map((s) => s.name).join(', ')}`).join('; ')}.`,
-      likelyCause: 'The repository was changed since the name was noted.', nextStep: 'Choose one of these.',
-    });
-  }
+  const { repo, commit } = contents;
+  const chosen = chooseSplit(contents, args);
   let last: [number, number | null] = [0, null];
-  const files = await hub.openDataset({ repo, commit, files: split.files }, {
+  const files = await hub.openDataset({ repo, commit, files: chosen.files }, {
     signal: context.signal,
     onProgress: (done, total) => context.progress('Downloading', ...(last = [done, total]), 'bytes'),
     onWait: (reason, seconds) => context.progress(reason === 'other' ? 'Another tab is downloading this dataset' : `Trying again in ${Math.ceil(seconds ?? 0)} s`, ...last, 'bytes'),
   });
-  return { repo, commit, config: config.name, split: split.name, files };
+  return { repo, commit, config: chosen.config, split: chosen.split, files };
 }

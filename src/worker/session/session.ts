@@ -8,7 +8,7 @@ import type { ByteSource } from '../../formats/byteSource.ts';
 import type { ModelFolder } from '../../hub/modelFolder.ts';
 import type { DeviceInfo, ModelSummary, RequestName, Requests, RunDetail } from '../protocol.ts';
 import { chatHandlers } from './chatHandlers.ts';
-import { dataHandlers, importBlob, importBuiltinData, report } from './dataHandlers.ts';
+import { dataHandlers, importBuiltinData, importParts, report, type ImportedParts } from './dataHandlers.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import type { BuiltExport } from './exporting.ts';
 import type { Handlers } from './handlers.ts';
@@ -57,8 +57,9 @@ export class Session {
     return loadModel(this.#state, async () => ({ origin, folder: await open() }), context, quantization);
   }
 
-  importBlob(blob: Blob, name: string, kind: DatasetSummary['source'], context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
-    return importBlob(this.#state, blob, name, kind, context, mapping);
+  /** Files as one dataset, of the hub where it says so. */
+  importParts(parts: ImportedParts, context: RequestContext, mapping?: Mapping): Promise<DatasetSummary> {
+    return importParts(this.#state, parts, context, mapping);
   }
 
   importBuiltinData(context: RequestContext): Promise<DatasetSummary> {
