@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EtudeError } from '../config/errors.ts';
 import { chromiumFolders } from './chromium.ts';
+import { sleepWhileGpuWorks } from './idleWait.ts';
 
 export type NodeGpuKind = 'swiftshader' | 'lavapipe' | 'gpu' | 'auto';
 export const NODE_GPU_KINDS: readonly NodeGpuKind[] = ['swiftshader', 'lavapipe', 'gpu', 'auto'];
@@ -71,7 +72,9 @@ async function startDawn(icd: string | null, accept: (info: GPUAdapterInfo) => b
   // Timestamps to the nanosecond: only the bench reads them, and nobody spies on anyone in Node.
   const gpu = dawn.create(['disable-dawn-features=timestamp_quantization', ...(process.platform === 'linux' ? ['backend=vulkan'] : [])]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  return adapter !== null && accept(adapter.info) ? gpu : null;
+  if (adapter === null || !accept(adapter.info)) return null;
+  if (isSoftwareAdapter(adapter.info)) sleepWhileGpuWorks();
+  return gpu;
 }
 
 async function openSwiftShader(): Promise<GPU> {
