@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Rooms whose tests run shaders: one process a file, one file at a time, because a software adapter uses every core (two at a time took 1.3 times as long). */
+/** Rooms whose tests run shaders. Two files at a time: a software adapter uses every core, but compiles on one. */
 const GPU_TESTS = ['engine', 'kernels', 'model', 'train', 'goldens', 'worker'].map((room) => `tests/${room}/**/*.test.ts`);
 const E2E_TESTS = ['tests/e2e/**/*.test.ts'];
 /** End-to-end tests that hardly compute go first. All run two files at a time, since much of each is starting up and waiting. */
@@ -33,8 +33,7 @@ export default defineConfig({
           setupFiles: ['tests/setup/gpuErrors.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
