@@ -15,8 +15,9 @@ import type { AppliedFix, DatasetSummary, Mapping, RowNote, StoredRow } from './
 const CHUNK_ROWS = 64;
 const CHUNK_CHARS = 256 * 1024;
 const CHUNK_NOTES = 1000;
-/** Chunks that one reading of many fetches. */
-const CHUNKS_AT_ONCE = 16;
+/** Chunks that one reading of many fetches, and readings on their way at a time: a browser's database answers late, not slowly. */
+const CHUNKS_AT_ONCE = 8;
+const READINGS_AHEAD = 4;
 /** Chunks kept at hand for reading in random order. */
 const CACHED_CHUNKS = 64;
 /** An import that wrote nothing for so long (ms) belongs to a tab that is gone. */
@@ -186,16 +187,18 @@ export class DatasetStore {
       if (last - first + 1 > chunks.length) return stored(() => Promise.all(chunks.map((chunk) => this.#db.get('rows', [id, chunk]))));
       return stored(() => this.#db.getAll('rows', IDBKeyRange.bound([id, first], [id, last])));
     };
+    const readings: Promise<(StoredRow[] | undefined)[]>[] = [];
     let size = 1;
-    let reading = read(wanted.slice(0, size));
-    for (let at = 0; at < wanted.length;) {
-      const rows = await reading;
-      at += size;
-      size = Math.min(CHUNKS_AT_ONCE, size * 2);
-      reading = read(wanted.slice(at, at + size));
-      // A reader that stops here never awaits it.
-      reading.catch(() => undefined);
-      yield rows.flatMap((chunk) => chunk ?? []);
+    for (let at = 0; at < wanted.length || readings.length > 0;) {
+      while (at < wanted.length && readings.length < READINGS_AHEAD) {
+        const reading = read(wanted.slice(at, at + size));
+        // A reader that stops here never awaits it.
+        reading.catch(() => undefined);
+        readings.push(reading);
+        at += size;
+        size = Math.min(CHUNKS_AT_ONCE, size * 2);
+      }
+      yield (await readings.shift()!).flatMap((chunk) => chunk ?? []);
     }
   }
 

@@ -101,6 +101,18 @@ describe('A view of rows', () => {
     expect((await shown(id, view)).some(({ index }) => index === 7)).toBe(false);
   });
 
+  it('comes before the report that is being made; one by a finding waits for it', async () => {
+    const { handlers, context, of, shown } = await session();
+    const { id } = await of(Array.from({ length: 1203 }, (_, i) => row(`Question ${i}?`, i < 1100 ? '' : `Answer ${i}`)));
+    const done: string[] = [];
+    const report = handlers['data.report']({ datasetId: id, ...REPORT }, context).then(() => done.push('report'));
+    const finding = handlers['data.view']({ datasetId: id, view: { ...ALL, where: { finding: 'empty-answer' } } }, context).then(({ count }) => done.push(`finding ${count}`));
+    const search = shown(id, { search: 'ANSWER 1200' }).then((rows) => done.push(`search ${rows.length}`));
+    await Promise.all([report, finding, search]);
+    expect(done[0]).toBe('search 1');
+    expect(done.slice(1).sort()).toEqual(['finding 1100', 'report']);
+  });
+
   it('leaves out what fixes leave out, and shows that alone when asked', async () => {
     const { handlers, context, of, shown } = await session();
     const { id } = await of(ROWS);
@@ -141,8 +153,9 @@ describe('A search', () => {
     expect(events.at(-1)).toEqual({ type: 'data.view', viewId: expect.any(String), count: 11, searched: 500, total: 500, done: true });
     expect(events[0]).toMatchObject({ count: 3, searched: 64, done: false });
     expect(await shown(id, { search: 'zebra', where: { answer: [0, 10] } })).toMatchObject([{ index: 3 }]);
-    const { viewId } = await handlers['data.view']({ datasetId: id, view: { ...ALL, search: 'zebra' } }, context);
-    await expect(handlers['data.exportRows']({ datasetId: id, viewId }, context)).rejects.toMatchObject({ code: 'data.searching' });
+    const { id: larger } = await of(Array.from({ length: 20 }, () => many).flat());
+    const { viewId } = await handlers['data.view']({ datasetId: larger, view: { ...ALL, search: 'zebra' } }, context);
+    await expect(handlers['data.exportRows']({ datasetId: larger, viewId }, context)).rejects.toMatchObject({ code: 'data.searching' });
   });
 
   it('that is cancelled keeps what it found when asked to, and tells nothing more', async () => {

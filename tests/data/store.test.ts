@@ -55,6 +55,20 @@ describe('Stored datasets', () => {
     }), { numRuns: 20 });
   });
 
+  it('give all rows in batches in order, or those of the chunks that are wanted', async () => {
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 4000 }), fc.integer({ min: 1, max: 40_000 }), fc.integer({ min: 1, max: 400 }), async (rows, chars, apart) => {
+      const id = `set-${counter++}`;
+      await write(id, rows, () => chars);
+      const all: number[] = [];
+      for await (const batch of store.storedRows(id)) all.push(...batch.map(({ index }) => index));
+      expect(all).toEqual(Array.from({ length: rows }, (_, i) => i));
+      const some: number[] = [];
+      for await (const batch of store.storedRows(id, (from, to) => Math.ceil(from / apart) * apart < to)) some.push(...batch.map(({ index }) => index));
+      expect(some).toEqual([...new Set(some)].sort((a, b) => a - b));
+      for (let row = 0; row < rows; row += apart) expect(some).toContain(row);
+    }), { numRuns: 10 });
+  });
+
   it('hold no more than a few chunks in memory', async () => {
     await write('a', 64 * 200);
     const get = vi.spyOn(IDBObjectStore.prototype, 'get');

@@ -24,12 +24,15 @@ import type { OverlapPairs, Requests } from '../protocol.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { buildFeed, type RunFeed } from './feed.ts';
 import type { LoadedModel } from './loadedModel.ts';
+import { RightOfWay } from './rightOfWay.ts';
 
 /** The training whose changes are recorded. */
 interface RecordedTraining { model: LoadedModel; template: TemplateId; maxLength: number | null; recipe?: Recipe }
 
 export class Datasets {
   readonly store: DatasetStore;
+  /** Reports and comparisons of all rows give way to it. */
+  readonly rightOfWay = new RightOfWay();
   readonly #environment: SessionEnvironment;
   #report: { key: string; model: LoadedModel; value: Promise<BuiltReport>; signal: AbortSignal | undefined } | null = null;
   #planned: { key: string; model: LoadedModel; value: Promise<RunFeed> } | null = null;
@@ -190,8 +193,11 @@ export class Datasets {
     const dataset = await this.get(id);
     const fixed = await this.fixed(id);
     return buildReport({
-      rows: fixed.rows(),
-      read: (rows) => fixed.rowsAt(id, rows),
+      rows: this.rightOfWay.behind(fixed.rows(), context?.signal),
+      read: async (rows) => {
+        await this.rightOfWay.giveWay(context?.signal);
+        return fixed.rowsAt(id, rows);
+      },
       leftOut: fixed.leftOut,
       dataset,
       encoder: model.encoder(template, maxLength),
@@ -257,7 +263,7 @@ export class Datasets {
       const { mapping } = dataset;
       const count = indexBound(dataset);
       const fixed = await this.fixed(of);
-      return { rows: fixed.rows(), count, mapping, read: async (row) => (await fixed.rowsAt(of, [row]))[0]! };
+      return { rows: this.rightOfWay.behind(fixed.rows(), context.signal), count, mapping, read: async (row) => (await fixed.rowsAt(of, [row]))[0]! };
     };
     const [one, other] = [await side(id), await side(otherId)];
     return overlap(one, other, context.signal, (rows) => context.progress('Comparing rows', rows, one.count + other.count, 'rows'));

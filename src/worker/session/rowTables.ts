@@ -67,10 +67,16 @@ export class RowTables {
     this.#emit = emit;
   }
 
-  async view({ datasetId, view }: Requests['data.view']['args'], context: RequestContext): Promise<ViewSummary> {
+  async view(asked: Requests['data.view']['args'], context: RequestContext): Promise<ViewSummary> {
+    const { finding } = asked.view.where;
+    // Waits for the report, which gives way to what goes first: it comes before.
+    const found = finding === undefined ? null : await this.#datasets.rowsOfFinding(asked.datasetId, finding);
+    return this.#datasets.rightOfWay.first(() => this.#view(asked, found, context));
+  }
+
+  async #view({ datasetId, view }: Requests['data.view']['args'], found: { rows: Int32Array; stale: boolean } | null, context: RequestContext): Promise<ViewSummary> {
     const { table, stamp } = await this.#table(datasetId, context);
     const { rows: total } = await this.#datasets.get(datasetId);
-    const found = view.where.finding === undefined ? null : await this.#datasets.rowsOfFinding(datasetId, view.where.finding);
     const candidates = table.filter(view, found?.rows ?? null);
     const viewId = crypto.randomUUID();
     const stale = found?.stale ? { stale: true as const } : {};
@@ -83,11 +89,15 @@ export class RowTables {
       this.#emit({ type: 'data.view', viewId, total, ...progress, searched: Math.min(total, progress.searched) });
     });
     this.#keep(viewId, { datasetId, view, rows: new Int32Array(), search, stamp });
-    void search.run();
+    void this.#datasets.rightOfWay.first(() => search.run());
     return { viewId, count: 0, total, searching: true, ...stale };
   }
 
-  async viewRows({ viewId, offset, limit }: Requests['data.viewRows']['args'], context: RequestContext): Promise<ViewRow[]> {
+  async viewRows(asked: Requests['data.viewRows']['args'], context: RequestContext): Promise<ViewRow[]> {
+    return this.#datasets.rightOfWay.first(() => this.#viewRows(asked, context));
+  }
+
+  async #viewRows({ viewId, offset, limit }: Requests['data.viewRows']['args'], context: RequestContext): Promise<ViewRow[]> {
     const view = this.#needView(viewId);
     const { table, fixed } = await this.#table(view.datasetId, context);
     const rows = (await this.#rowsOf(view, context)).subarray(offset, offset + limit);
@@ -163,7 +173,7 @@ export class RowTables {
     const order = viewId === undefined ? null : await this.#wholeView(viewId, datasetId, context);
     const fixed = await this.#datasets.fixed(datasetId);
     const rows = order ? inOrder((some) => fixed.rowsAt(datasetId, some), order) : fixed.rows();
-    const made = await exportRows(rows, mapping, { signal: context.signal, onProgress: (done) => context.progress('Writing rows', done, order?.length ?? total, 'rows') });
+    const made = await this.#datasets.rightOfWay.first(() => exportRows(rows, mapping, { signal: context.signal, onProgress: (done) => context.progress('Writing rows', done, order?.length ?? total, 'rows') }));
     return { fileName: `${name.replace(/\.[A-Za-z0-9]{1,8}$/, '') || 'dataset'}-rows.jsonl`, ...made };
   }
 
@@ -255,7 +265,7 @@ export class RowTables {
 
   /** The table of a dataset as it is now. */
   #table(datasetId: string, context: RequestContext): Promise<OpenTable> {
-    const next = this.#opening.then(() => this.#upToDate(datasetId, context));
+    const next = this.#opening.then(() => this.#datasets.rightOfWay.first(() => this.#upToDate(datasetId, context)));
     this.#opening = next.catch(() => undefined);
     return next;
   }
