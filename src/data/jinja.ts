@@ -4,6 +4,7 @@
  */
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 
+import { skeletonOf, type Skeleton } from './jinjaTrace.ts';
 import { pythonStrip } from './pythonStrip.ts';
 
 type Program = Template['parsed'];
@@ -32,9 +33,14 @@ export class JinjaTemplate {
 
   /** Throws where the template does, `raise_exception` included. */
   render(variables: Record<string, unknown>): string {
-    const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) environment.set(name, value);
+    const environment = new Environment(GLOBAL_SCOPE);
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
     return (new Interpreter(environment).run(this.#program) as { value: string }).value;
+  }
+
+  /** What the template writes whatever the texts are that `variables` have marks for; null where that depends on them. */
+  skeleton(variables: Record<string, unknown>): Skeleton | null {
+    return skeletonOf(this.#program, GLOBALS, STRIPS, variables);
   }
 }
 
@@ -70,6 +76,10 @@ const PINNED_CLOCK: Record<string, string> = {
   Y: '2024', y: '24', m: '07', d: '26', b: 'Jul', B: 'July', a: 'Fri', A: 'Friday', H: '00', M: '00', S: '00', j: '208', '%': '%',
 };
 
+function strip(side: 'both' | 'left' | 'right') {
+  return (text: unknown, chars?: unknown): string => pythonStrip(typeof text === 'string' ? text : '', side, typeof chars === 'string' ? chars : undefined);
+}
+
 const GLOBALS = {
   true: true, false: false, none: null, True: true, False: false, None: null,
   raise_exception: (message: string) => {
@@ -80,10 +90,13 @@ const GLOBALS = {
     return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
   },
   strftime_now: (format: string) => format.replaceAll(/%([A-Za-z%])/g, (code, letter: string) => PINNED_CLOCK[letter] ?? code),
-  [`${STRIP_FUNCTION}both`]: (text: unknown, chars?: unknown) => strip(text, chars, 'both'),
-  [`${STRIP_FUNCTION}left`]: (text: unknown, chars?: unknown) => strip(text, chars, 'left'),
-  [`${STRIP_FUNCTION}right`]: (text: unknown, chars?: unknown) => strip(text, chars, 'right'),
+  [`${STRIP_FUNCTION}both`]: strip('both'),
+  [`${STRIP_FUNCTION}left`]: strip('left'),
+  [`${STRIP_FUNCTION}right`]: strip('right'),
 };
 
-const strip = (text: unknown, chars: unknown, side: 'both' | 'left' | 'right'): string =>
-  pythonStrip(typeof text === 'string' ? text : '', side, typeof chars === 'string' ? chars : undefined);
+/** Functions that are given a text and the characters to take from its ends, by the side they take them from. */
+const STRIPS: Record<string, 'both' | 'left' | 'right'> = { [`${STRIP_FUNCTION}both`]: 'both', [`${STRIP_FUNCTION}left`]: 'left', [`${STRIP_FUNCTION}right`]: 'right' };
+
+const GLOBAL_SCOPE = new Environment();
+for (const [name, value] of Object.entries(GLOBALS)) GLOBAL_SCOPE.set(name, value);

@@ -2,7 +2,7 @@
  * Owns the honest report before training: one pass over the stored rows, keeping a few small numbers a row and never
  * the rows. It also gives the index that split, packing and loader work from. Refuses to know how findings are shown.
  */
-import { encodeStoredRow, messagesOf } from './encodedRows.ts';
+import { messagesOf } from './encodedRows.ts';
 import { adviseOn } from './advice.ts';
 import { ContentChecks } from './contentChecks.ts';
 import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
@@ -48,8 +48,9 @@ export interface ReportOptions {
 
 /** Rows named for a finding; all are counted. */
 const MAX_ROWS = 1000;
-/** Rows between two looks at the clock: long work must let messages in. */
-const YIELD_EVERY = 64;
+/** Rows between two looks at the clock, and how long messages wait at most, ms: a pause costs some milliseconds in a browser. */
+const LOOK_EVERY = 16;
+const LONGEST_TURN = 40;
 
 /** Every row up to here is compared with its prompt, */
 const PREFIX_ROWS = 500;
@@ -76,6 +77,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
   let tokens = 0;
   let labelledTokens = 0;
   let seen = 0;
+  let turnBegan = performance.now();
 
   for await (const row of rows) {
     signal?.throwIfAborted();
@@ -88,7 +90,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
       contentHashes[row.index] = hashText(JSON.stringify(messages.map(({ role, content }) => [role, content])));
       noteContents(row.index, messages, tally);
       checks.see(row.index, messages, tally);
-      const encoded = encodeStoredRow(row, dataset.mapping, encoder, trainedTurns?.get(row.index));
+      const encoded = encoder.encode(messages, row.index, converted.tools);
       if (!encoded.ok) {
         tally.refuse(row.index, encoded.kind, encoded.reason);
         if (messages.some((message) => message.role === 'tool' || message.toolCalls?.length)) tally.words(encoded.kind, CALLS_TOOLS);
@@ -120,9 +122,10 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
       }
     }
     seen++;
-    if (seen % YIELD_EVERY === 0) {
+    if (seen % LOOK_EVERY === 0 && performance.now() - turnBegan > LONGEST_TURN) {
       onProgress?.(seen);
       await new Promise((resolve) => setTimeout(resolve, 0));
+      turnBegan = performance.now();
     }
   }
   onProgress?.(seen);

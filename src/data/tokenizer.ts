@@ -27,6 +27,8 @@ export interface EncodedText {
 /** Text repeats: most pieces between spaces have been encoded before. */
 const CACHED_PIECES = 50_000;
 const LONGEST_CACHED_PIECE = 64;
+const CACHED_TEXTS = 1000;
+const LONGEST_CACHED_TEXT = 16;
 
 export interface ChatTemplateOptions {
   /** Ends the text where an answer begins. */
@@ -51,6 +53,8 @@ export class Tokenizer {
   readonly #byteLevel: boolean;
   readonly #plainPieces: boolean;
   readonly #pieces = new Map<string, EncodedText>();
+  /** Pre-tokens of short texts that do not stand first. */
+  readonly #split = new Map<string, string[]>();
   readonly #rawSplitter: AddedTokenSplitter;
   readonly #normalizedSplitter: AddedTokenSplitter;
   readonly #addedIds: ReadonlySet<number>;
@@ -88,20 +92,12 @@ export class Tokenizer {
 
   /** Ids of a text. No special tokens are added; special-token literals in the text become special tokens, as HF does. */
   encode(text: string): number[] {
-    const ids: number[] = [];
-    this.#encode(text, (id) => ids.push(id), null);
-    return ids;
+    return this.#encode(text, false).ids;
   }
 
   /** Ids and places. Throws `OffsetsError` where the tokens cannot be traced back to the text. */
   encodeWithOffsets(text: string): EncodedText {
-    const encoded: EncodedText = { ids: [], start: [], end: [] };
-    this.#encode(text, (id, start, end) => {
-      encoded.ids.push(id);
-      encoded.start.push(start);
-      encoded.end.push(end);
-    }, text);
-    return encoded;
+    return this.#encode(text, true);
   }
 
   /** The text of ids; ids outside the vocabulary are left out. */
@@ -149,55 +145,63 @@ export class Tokenizer {
     return this.#addedIds.has(id) ? token : bytesOfToken(token);
   }
 
-  /** `traced` is the text when places are wanted; without it every place is 0. */
-  #encode(text: string, emit: (id: number, start: number, end: number) => void, traced: string | null): void {
+  /** Without `traced` no place means anything. */
+  #encode(text: string, traced: boolean): EncodedText {
     // A lone surrogate has no UTF-8; like TextEncoder, read it as U+FFFD. Lengths stay.
     const wellFormed = text.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
+    const out: EncodedText = { ids: [], start: [], end: [] };
     this.#rawSplitter.split(wellFormed).forEach((section, sectionIndex) => {
-      if (section.token) emit(section.token.id, section.start, section.end);
-      else this.#encodePlain(wellFormed.slice(section.start, section.end), section.start, sectionIndex, emit, traced !== null);
+      if (section.token) push(out, section.token.id, section.start, section.end);
+      else this.#encodePlain(wellFormed.slice(section.start, section.end), section.start, sectionIndex, out, traced);
     });
+    return out;
   }
 
-  #encodePlain(text: string, base: number, sectionIndex: number, emit: (id: number, start: number, end: number) => void, traced: boolean): void {
+  #encodePlain(text: string, base: number, sectionIndex: number, out: EncodedText, traced: boolean): void {
     const normalized = this.#pipeline.normalizer?.normalize(text) ?? text;
     const aligned = traced ? this.#align(text, normalized) : { text: normalized, start: null, end: null };
     for (const section of this.#normalizedSplitter.split(normalized)) {
       if (section.token) {
         const [start, end] = sourceSpan(aligned, section.start, section.end);
-        emit(section.token.id, base + start, base + end);
+        push(out, section.token.id, base + start, base + end);
         continue;
       }
       const piece = normalized.slice(section.start, section.end);
-      const encoded = this.#plainPieces ? this.#encodePieces(piece, sectionIndex) : this.#encodePiece(piece, sectionIndex, traced);
-      encoded.ids.forEach((id, i) => {
-        if (!traced) return emit(id, 0, 0);
-        const [start, end] = sourceSpan(aligned, section.start + encoded.start[i]!, section.start + encoded.end[i]!);
-        emit(id, base + start, base + end);
-      });
+      const from = out.ids.length;
+      if (this.#plainPieces) this.#encodePieces(piece, sectionIndex, section.start, out);
+      else append(out, this.#encodePiece(piece, sectionIndex, traced), section.start);
+      if (!traced || (base === 0 && aligned.start === null)) continue;
+      for (let i = from; i < out.ids.length; i++) {
+        const [start, end] = aligned.start === null ? [out.start[i]!, out.end[i]!] : sourceSpan(aligned, out.start[i]!, out.end[i]!);
+        out.start[i] = base + start;
+        out.end[i] = base + end;
+      }
     }
   }
 
   /** Byte-level BPE whose pre-tokenizer only splits: each piece is encoded by itself, and known ones are looked up. */
-  #encodePieces(text: string, sectionIndex: number): EncodedText {
-    const all: EncodedText = { ids: [], start: [], end: [] };
+  #encodePieces(text: string, sectionIndex: number, base: number, out: EncodedText): void {
     let at = 0;
-    for (const piece of this.#pipeline.pre_tokenizer?.pre_tokenize(text, { section_index: sectionIndex }) ?? [text]) {
+    for (const piece of this.#pretokens(text, sectionIndex)) {
       let encoded = this.#pieces.get(piece);
       if (!encoded) {
         encoded = this.#place([byteCharacters(piece)], piece, true);
         if (this.#pieces.size >= CACHED_PIECES) this.#pieces.clear();
         if (piece.length <= LONGEST_CACHED_PIECE) this.#pieces.set(piece, encoded);
       }
-      for (let i = 0; i < encoded.ids.length; i++) {
-        all.ids.push(encoded.ids[i]!);
-        all.start.push(at + encoded.start[i]!);
-        all.end.push(at + encoded.end[i]!);
-      }
+      append(out, encoded, base + at);
       at += piece.length;
     }
     if (at !== text.length) throw new OffsetsError('the pre-tokenizer leaves out text');
-    return all;
+  }
+
+  /** Short texts come again in every row: what a template writes between two control tokens. */
+  #pretokens(text: string, sectionIndex: number): string[] {
+    const known = sectionIndex > 0 && text.length <= LONGEST_CACHED_TEXT ? this.#split.get(text) : undefined;
+    if (known) return known;
+    const pieces = this.#pipeline.pre_tokenizer?.pre_tokenize(text, { section_index: sectionIndex }) ?? [text];
+    if (sectionIndex > 0 && text.length <= LONGEST_CACHED_TEXT && this.#split.size < CACHED_TEXTS) this.#split.set(text, pieces);
+    return pieces;
   }
 
   #encodePiece(text: string, sectionIndex: number, traced: boolean): EncodedText {
@@ -235,6 +239,17 @@ export class Tokenizer {
     if (aligned?.text !== normalized) throw new OffsetsError('the normaliser\'s effect on the text cannot be traced');
     return aligned;
   }
+}
+
+function push(out: EncodedText, id: number, start: number, end: number): void {
+  out.ids.push(id);
+  out.start.push(start);
+  out.end.push(end);
+}
+
+function append(out: EncodedText, encoded: EncodedText, by: number): void {
+  const { ids, start, end } = encoded;
+  for (let i = 0; i < ids.length; i++) push(out, ids[i]!, by + start[i]!, by + end[i]!);
 }
 
 /**

@@ -4,7 +4,7 @@
  * it tells that a set mixes languages, not which language a sentence is in.
  */
 import type { Message } from '../types.ts';
-import { wordsOf } from './words.ts';
+import { isAscii, wordsOf } from './words.ts';
 
 const SCRIPTS: [name: string, script: RegExp][] = [
   ['Chinese', /\p{Script=Han}/gu], ['Japanese', /[\p{Script=Hiragana}\p{Script=Katakana}]/gu], ['Korean', /\p{Script=Hangul}/gu],
@@ -37,7 +37,7 @@ export function languageOf(text: string): string | null {
   const sample = text.slice(0, MOST_CHARS).replaceAll(/```[^]*?(?:```|$)|https?:\S+|`[^`]*`/g, ' ');
   const letters = sample.match(/\p{L}/gu)?.length ?? 0;
   if (letters < 4) return null;
-  const found = SCRIPTS.map(([name, script]) => [name, sample.match(script)?.length ?? 0] as const).filter(([, count]) => count > 0);
+  const found = isAscii(sample) ? [] : SCRIPTS.map(([name, script]) => [name, sample.match(script)?.length ?? 0] as const).filter(([, count]) => count > 0);
   const inScripts = found.reduce((sum, [, count]) => sum + count, 0);
   if (inScripts > letters / 2) {
     const kana = found.find(([name]) => name === 'Japanese')?.[1] ?? 0;

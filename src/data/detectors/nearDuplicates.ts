@@ -3,9 +3,10 @@
  * are near duplicates when they share 75 % of their shingles, half of their answers' words, and every number: sums that differ in
  * their figures are different tasks.
  */
+import { hashText } from '../random.ts';
 import type { Message } from '../types.ts';
 import { BANDS, Signatures } from './minHash.ts';
-import { compareText, isNear, rowWords, WordsCache } from './rowWords.ts';
+import { compareText, isNear, numbersOf, rowWords, WordsCache } from './rowWords.ts';
 
 /** Pairs that are compared; a set with more candidates is told so. */
 const MAX_PAIRS = 400_000;
@@ -24,9 +25,12 @@ export interface NearDuplicateResult {
 
 export class NearDuplicates {
   readonly #signatures: Signatures;
+  /** A hash of each row's numbers: rows whose numbers differ are not read to be compared. */
+  readonly #numbers: Int32Array;
 
   constructor(rows: number) {
     this.#signatures = new Signatures(Math.min(rows, MAX_ROWS));
+    this.#numbers = new Int32Array(Math.min(rows, MAX_ROWS));
   }
 
   /** Takes rows out of the comparison: exact copies are found, and dropped, by themselves. */
@@ -36,6 +40,7 @@ export class NearDuplicates {
 
   add(row: number, messages: readonly Message[]): void {
     this.#signatures.add(row, compareText(messages));
+    if (row < this.#numbers.length) this.#numbers[row] = hashText(numbersOf(messages)) | 0;
   }
 
   /** `read` gives rows' messages, null for a row that has none, in any order asked for. */
@@ -54,7 +59,7 @@ export class NearDuplicates {
       const [a, b] = [pairs[i]!, pairs[i + 1]!];
       if (i % 512 === 0) signal?.throwIfAborted();
       const [first, second] = [root(a), root(b)];
-      if (first === second || !isNear(await words.of(a), await words.of(b))) continue;
+      if (first === second || this.#numbers[a] !== this.#numbers[b] || !isNear(await words.of(a), await words.of(b))) continue;
       // The earliest row of a cluster is its root.
       parent[Math.max(first, second)] = Math.min(first, second);
     }

@@ -11,6 +11,8 @@ const MOST_CHARS = 200_000;
 /** Rows whose words are kept at hand while pairs are compared. */
 const CACHED_ROWS = 4000;
 
+const NUMBER = /\d+(?:[.,]\d+)*/g;
+
 export interface RowWords {
   shingles: Set<string>;
   answer: Set<string>;
@@ -19,13 +21,15 @@ export interface RowWords {
 
 export const compareText = (messages: readonly Message[]): string[] => messages.flatMap((message) => wordsOf(message.content.slice(0, MOST_CHARS)));
 
+/** All numbers of a text, in one order. */
+export const numbersOf = (text: readonly Message[]): string => text.flatMap(({ content }) => content.slice(0, MOST_CHARS).match(NUMBER) ?? []).sort().join(' ');
+
 /** What of a row is compared: `text` for shingles and numbers, `answer` beside it. */
 export function rowWords(text: readonly Message[], answer: readonly Message[]): RowWords {
   const words = compareText(text);
   const shingles = new Set<string>();
   for (let i = 0; i + 2 < words.length; i++) shingles.add(`${words[i]} ${words[i + 1]} ${words[i + 2]}`);
-  const numbers = text.flatMap((message) => message.content.slice(0, MOST_CHARS).match(/\d+(?:[.,]\d+)*/g) ?? []).sort().join(' ');
-  return { shingles, answer: new Set(compareText(answer)), numbers };
+  return { shingles, answer: new Set(compareText(answer)), numbers: numbersOf(text) };
 }
 
 /** The same numbers, most shingles and half of the answer's words. Answers are passed over where either has none, with `answers` 'where both'. */

@@ -31,6 +31,9 @@ const WHOLE: Cut = (content) => ['', content, ''];
 const CUTS: Cut[] = [WHOLE, inside('left'), inside('right'), inside('both')];
 const THINKING_CUTS: Cut[] = [...CUTS, afterThinking('left'), afterThinking('both')];
 
+/** Sentinels are made of these. */
+const PRIVATE_USE = /[\uE000-\uF8FF]/;
+
 const PROBE: Message[] = [
   { role: 'user', content: 'a0' }, { role: 'assistant', content: 'b1' },
   { role: 'user', content: 'c2' }, { role: 'assistant', content: 'd3' },
@@ -80,8 +83,9 @@ export class ModelTemplate implements ConversationTemplate {
   }
 
   #renderRow(messages: readonly Message[]): Rendered {
-    const text = this.#render(messages);
-    const places = this.#locate(messages, text);
+    const known = this.#known(messages);
+    const text = known?.text ?? this.#render(messages);
+    const places = known?.places ?? this.#locate(messages, text);
     const rendered: Rendered = { text, turns: [], trained: [], injected: [] };
     messages.forEach((message, messageIndex) => {
       if (!isTrained(message)) return;
@@ -91,6 +95,16 @@ export class ModelTemplate implements ConversationTemplate {
     });
     this.#divide(messages, places, rendered);
     return rendered;
+  }
+
+  /**
+   * Text and places where the template's skeleton tells both. What sentinels would prove is proven by its conditions: they hold with
+   * sentinels around every content too, so the template writes the same with them, and each content once and whole.
+   */
+  #known(messages: readonly Message[]): { text: string; places: Place[] } | null {
+    if ((this.#tools && this.#tools.length > 0) || messages.some(({ content }) => PRIVATE_USE.test(content))) return null;
+    const placed = this.#tokenizer.chatTemplate?.renderPlaced(messages);
+    return placed ? { text: placed.text, places: placed.starts.map((start, i) => ({ start, end: start + messages[i]!.content.length })) } : null;
   }
 
   #render(messages: readonly Message[], prompt = false): string {
