@@ -37,25 +37,48 @@ export function collatePacked(packs: readonly (readonly EncodedRow[])[]): Batch 
   return batch;
 }
 
+/** Examples of rows, one row behind the other: row p holds `examples[starts[p] .. starts[p + 1]]`. 8 bytes an example at most. */
+export interface Packs {
+  count: number;
+  examples: Int32Array;
+  /** [count + 1] */
+  starts: Int32Array;
+}
+
 /**
  * Packs examples into rows of at most `maxLength` tokens: first fit, in the order given. `lengths[i]` belongs to example
- * i; returns the examples of each row. O(n log n) by a tree of the free space.
+ * i. O(n log n) by a tree of the free space.
  */
-export function packFirstFit(order: ArrayLike<number>, lengths: ArrayLike<number>, maxLength: number): number[][] {
+export function packExamples(order: ArrayLike<number>, lengths: ArrayLike<number>, maxLength: number): Packs {
   const n = order.length;
   let leaves = 1;
   while (leaves < n) leaves *= 2;
   const free = new Int32Array(2 * leaves).fill(maxLength);
-  const packs: number[][] = [];
+  const packs = new Int32Array(n);
+  let count = 0;
   for (let k = 0; k < n; k++) {
     const example = order[k]!;
     const length = lengths[example]!;
     if (length > maxLength) throw new RangeError(`example ${example} has ${length} tokens, a packed row ${maxLength}`);
     let node = 1;
     while (node < leaves) node = free[2 * node]! >= length ? 2 * node : 2 * node + 1;
-    const pack = node - leaves;
-    (packs[pack] ??= []).push(example);
+    packs[k] = node - leaves;
+    count = Math.max(count, packs[k]! + 1);
     for (free[node]! -= length, node >>= 1; node > 0; node >>= 1) free[node] = Math.max(free[2 * node]!, free[2 * node + 1]!);
   }
-  return packs;
+  const starts = new Int32Array(count + 1);
+  for (const pack of packs) starts[pack + 1]!++;
+  for (let pack = 0; pack < count; pack++) starts[pack + 1]! += starts[pack]!;
+  const next = starts.slice();
+  const examples = new Int32Array(n);
+  for (let k = 0; k < n; k++) examples[next[packs[k]!]!++] = order[k]!;
+  return { count, examples, starts };
+}
+
+export const examplesOf = ({ examples, starts }: Packs, pack: number): Int32Array => examples.subarray(starts[pack], starts[pack + 1]);
+
+/** The same as lists: for few. */
+export function packFirstFit(order: ArrayLike<number>, lengths: ArrayLike<number>, maxLength: number): number[][] {
+  const packs = packExamples(order, lengths, maxLength);
+  return Array.from({ length: packs.count }, (_, pack) => [...examplesOf(packs, pack)]);
 }

@@ -3,7 +3,7 @@
  * one optimizer step, resumable from a cursor of two numbers. Refuses to know how a row is read, encoded and trained on.
  */
 import type { BalancedRows } from './balance.ts';
-import { collatePacked, packFirstFit } from './collator.ts';
+import { collatePacked, examplesOf, packExamples, type Packs } from './collator.ts';
 import { permutation } from './random.ts';
 import { countTargets, type Batch, type EncodedRow } from './types.ts';
 
@@ -55,7 +55,7 @@ export class DataLoader {
   /** Optimizer steps an epoch; a last partial window is a step, as in transformers. */
   readonly stepsPerEpoch: number;
   /** The rows of each pack, made once, in file order, so that every epoch has as many; null where single rows are shuffled. */
-  readonly #packs: number[][] | null;
+  readonly #packs: Packs | null;
   readonly #numUnits: number;
   readonly #source: RowSource;
   readonly #options: LoaderOptions;
@@ -66,8 +66,8 @@ export class DataLoader {
     const { rows, lengths, packing, maxLength, batchSize, gradientAccumulationSteps, balance } = options;
     const rowsPerEpoch = balance?.rowsPerEpoch ?? rows.length;
     if (rowsPerEpoch === 0) throw new RangeError('a loader needs at least one row');
-    this.#packs = packing ? packFirstFit(balance?.epoch(0) ?? rows, lengths, maxLength) : null;
-    this.#numUnits = this.#packs?.length ?? rowsPerEpoch;
+    this.#packs = packing ? packExamples(balance?.epoch(0) ?? rows, lengths, maxLength) : null;
+    this.#numUnits = this.#packs?.count ?? rowsPerEpoch;
     this.batchesPerEpoch = Math.ceil(this.#numUnits / batchSize);
     this.stepsPerEpoch = Math.ceil(this.batchesPerEpoch / gradientAccumulationSteps);
   }
@@ -88,7 +88,7 @@ export class DataLoader {
     const { batchSize, gradientAccumulationSteps } = this.#options;
     const { order, rows: drawn } = this.#order(epoch);
     const from = window * gradientAccumulationSteps * batchSize;
-    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => this.#packs?.[unit] ?? [drawn[unit]!]);
+    const units = Array.from(order.subarray(from, from + gradientAccumulationSteps * batchSize), (unit) => (this.#packs ? [...examplesOf(this.#packs, unit)] : [drawn[unit]!]));
     if (units.length === 0) throw new RangeError(`epoch ${epoch} has ${this.stepsPerEpoch} windows, not ${window + 1}`);
     const rows = await this.#source(units.flat());
     const batches: Batch[] = [];
@@ -110,8 +110,12 @@ export class DataLoader {
 
   /** The packed sequence a row is in: its number from 0, and its rows in order. Null without packing, or for a row that is not among these. */
   packOf(row: number): { number: number; of: number; rows: readonly number[] } | null {
-    const number = this.#packs?.findIndex((pack) => pack.includes(row)) ?? -1;
-    return number < 0 ? null : { number, of: this.#numUnits, rows: this.#packs![number]! };
+    if (!this.#packs) return null;
+    const at = this.#packs.examples.indexOf(row);
+    if (at < 0) return null;
+    let number = 0;
+    while (this.#packs.starts[number + 1]! <= at) number++;
+    return { number, of: this.#numUnits, rows: [...examplesOf(this.#packs, number)] };
   }
 
   #ordered: { epoch: number; order: Int32Array; rows: Int32Array } | null = null;

@@ -11,12 +11,19 @@ export interface RowGroup {
 
 /** Groups that have rows, tasks in their fixed order, files in theirs. @param tasks by dataset index, a place in TASK_TYPES */
 export function groupsOf(by: 'task' | 'file', rows: Int32Array, tasks: Uint8Array, dataset: Pick<DatasetSummary, 'name' | 'files'>): RowGroup[] {
-  const found = new Map<string, number[]>();
   const names = by === 'task' ? [...TASK_TYPES] : fileNames(dataset);
-  for (const name of names) found.set(name, []);
-  const nameOf = by === 'task' ? (row: number) => names[tasks[row]!]! : fileOf(dataset, names);
-  for (const row of rows) found.get(nameOf(row))!.push(row);
-  return [...found].filter(([, list]) => list.length > 0).map(([name, list]) => ({ name, rows: Int32Array.from(list) }));
+  // Two files may have one name: they are one group.
+  const groups = names.map((name) => names.indexOf(name));
+  const groupOf = by === 'task' ? (row: number) => tasks[row]! : fileOf(dataset, names.length);
+  const sizes = new Int32Array(names.length);
+  for (const row of rows) sizes[groups[groupOf(row)]!]!++;
+  const lists = Array.from(sizes, (size) => new Int32Array(size));
+  sizes.fill(0);
+  for (const row of rows) {
+    const group = groups[groupOf(row)]!;
+    lists[group]![sizes[group]!++] = row;
+  }
+  return names.map((name, group) => ({ name, rows: lists[group]! })).filter((group) => group.rows.length > 0);
 }
 
 const ADDED = 'Added here';
@@ -26,12 +33,12 @@ function fileNames({ name, files }: Pick<DatasetSummary, 'name' | 'files'>): str
 }
 
 /** Rows lie in the order of the files; what was typed in afterwards follows them. */
-function fileOf({ files }: Pick<DatasetSummary, 'files'>, names: string[]): (row: number) => string {
+function fileOf({ files }: Pick<DatasetSummary, 'files'>, names: number): (row: number) => number {
   const ends: number[] = [];
   for (const { rows } of files ?? []) ends.push((ends.at(-1) ?? 0) + rows);
   return (row) => {
-    if (!files) return names[0]!;
+    if (!files) return 0;
     const at = ends.findIndex((end) => row < end);
-    return at < 0 ? ADDED : names[at]!;
+    return at < 0 ? names - 1 : at;
   };
 }

@@ -20,7 +20,8 @@ export function draw(seed: number, stream: number, counter: number): number {
 
 /** The numbers 0..n-1 in the order of an epoch: Fisher-Yates, drawing by (seed, epoch, place). */
 export function permutation(n: number, seed: number, epoch: number): Int32Array {
-  const order = new Int32Array(n).map((_, i) => i);
+  const order = new Int32Array(n);
+  for (let i = 0; i < n; i++) order[i] = i;
   const stream = draw(seed, STREAMS.shuffle, epoch);
   for (let i = n - 1; i > 0; i--) {
     const j = Math.floor((draw(seed, stream, i) / 2 ** 32) * (i + 1));

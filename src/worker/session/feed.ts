@@ -7,7 +7,7 @@ import { EtudeError } from '../../config/errors.ts';
 import { countSteps } from '../../config/forecast.ts';
 import type { Recipe } from '../../config/recipe.ts';
 import { BalancedRows } from '../../data/balance.ts';
-import { packFirstFit } from '../../data/collator.ts';
+import { packExamples } from '../../data/collator.ts';
 import { batchesInOrder, DataLoader, type DataCursor, type RowSource } from '../../data/loader.ts';
 import { groupsOf } from '../../data/mix.ts';
 import type { BuiltReport } from '../../data/report.ts';
@@ -57,10 +57,10 @@ export function buildFeed({ dataset, built, recipe, source, heldOut }: FeedParts
     seed: training.seed, shuffle: training.shuffle, packing: training.packing, maxLength, ...(balance ? { balance } : {}),
   });
   const counts = countSteps(loader.batchesPerEpoch * B, training);
-  const unbalanced = balance && training.packing ? packFirstFit(split.train, index.lengths, maxLength).length : split.train.length;
+  const unbalanced = balance && training.packing ? packExamples(split.train, index.lengths, maxLength).count : split.train.length;
   const asItIs = balance ? countSteps(unbalanced, training) : counts;
   const all = anyOfABatch(split, balance);
-  const largest = (values: Int32Array): number => Int32Array.from(all, (row) => values[row]!).sort().slice(-B).reduce((a, b) => a + b, 0);
+  const largest = (values: Int32Array): number => all.map((row) => values[row]!).sort().slice(-B).reduce((a, b) => a + b, 0);
   const packed = Math.min(B * maxLength, sum(all, index.lengths));
   return {
     feed: {
@@ -136,6 +136,7 @@ function noUsableRows(report: BuiltReport['report']): EtudeError {
 }
 
 function without(rows: Int32Array, left: Int32Array): Int32Array {
-  const out = new Set(left);
-  return rows.filter((row) => !out.has(row));
+  const out = new Uint8Array(rows.reduce((most, row) => Math.max(most, row + 1), 0));
+  for (const row of left) out[row] = 1;
+  return rows.filter((row) => out[row] === 0);
 }
