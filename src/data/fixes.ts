@@ -22,15 +22,16 @@ export class FixedRows {
 
   /** Rows that are left, in file order. */
   async *rows(): AsyncGenerator<StoredRow> {
-    for await (const row of this.#store.rows(this.#id)) if (!this.leftOut.has(row.index)) yield this.#fixed(row);
+    for await (const row of this.#store.rows(this.#id)) if (!this.leftOut.has(row.index)) yield this.read(row);
   }
 
   /** Rows by index, those left out included: the inspector shows them too. */
   async rowsAt(_id: string, indices: ArrayLike<number>): Promise<StoredRow[]> {
-    return (await this.#store.rowsAt(this.#id, indices)).map((row) => this.#fixed(row));
+    return (await this.#store.rowsAt(this.#id, indices)).map((row) => this.read(row));
   }
 
-  #fixed(row: StoredRow): StoredRow {
+  /** A row as fixes leave it. */
+  read(row: StoredRow): StoredRow {
     if (!this.#trimmed.has(row.index)) return row;
     const edited = row.edited?.map((message) => ({ ...message, content: message.content.trim() }));
     return { ...row, value: trimmed(row.value), ...(edited ? { edited } : {}) };

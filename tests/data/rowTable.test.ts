@@ -7,6 +7,7 @@ import { recipeSchema } from '../../src/config/recipe.ts';
 import { openDatabase } from '../../src/data/db.ts';
 import { DatasetStore } from '../../src/data/store.ts';
 import { RowEncoder } from '../../src/data/template.ts';
+import { exportView } from '../../src/data/table/exportOrder.ts';
 import { TASK_TYPES } from '../../src/data/taskTypes.ts';
 import type { Message, TemplateId } from '../../src/data/types.ts';
 import type { RowView, ViewEvent, ViewRow } from '../../src/worker/protocol.ts';
@@ -461,6 +462,31 @@ describe('An export of rows', () => {
     const { blob, fileName } = await handlers['data.exportRows']({ datasetId: id, viewId }, context);
     const lines = (await blob.text()).trim().split('\n').map((line) => (JSON.parse(line) as { messages: Message[] }).messages[1]!.content);
     expect([fileName, lines]).toEqual(['rows-rows.jsonl', ['Yes', 'I am {{name}}, made to help.', ROWS[0]!.output, ROWS[0]!.output]]);
+  });
+
+  it('of any order reads the store once, and has every row of the view where the view has it', async () => {
+    const order = fc.array(fc.nat(5), { minLength: 1, maxLength: 40 }).chain((sizes) => fc.tuple(fc.constant(sizes), fc.shuffledSubarray([...sizes.keys()])));
+    await fc.assert(fc.asyncProperty(order, fc.integer({ min: 1, max: 2 ** 24 }), async ([sizes, rows], chars) => {
+      let read = 0;
+      const made = await exportView({
+        order: Int32Array.from(rows), mapping: { shape: 'alpaca', instruction: 'q', output: 'a' }, charsOf: () => chars, signal: new AbortController().signal, onProgress: () => undefined,
+        async *batches(isWanted) {
+          for (let from = 0; from < sizes.length; from += 4) {
+            if (!isWanted(from, from + 4)) continue;
+            read++;
+            yield sizes.slice(from, from + 4).map((size, i) => ({ index: from + i, line: 1, value: { q: `q${from + i}`, a: 'é'.repeat(size) } }));
+          }
+        },
+      });
+      const lines = (await made.blob.text()).split('\n').slice(0, -1).map((line) => (JSON.parse(line) as { messages: Message[] }).messages.map(({ content }) => content));
+      expect(lines).toEqual(rows.map((row) => [`q${row}`, 'é'.repeat(sizes[row]!)]));
+      expect([made.rows, read]).toEqual([rows.length, new Set(rows.map((row) => row >> 2)).size]);
+    }), { numRuns: 60 });
+  });
+
+  it('that lacks a row of the view says so', async () => {
+    const asked = { order: Int32Array.of(1, 0), batches: async function* () { yield [{ index: 1, line: 1, value: {} }]; }, mapping: { shape: 'table' as const }, charsOf: () => 1, signal: new AbortController().signal, onProgress: () => undefined };
+    await expect(exportView(asked)).rejects.toThrow('1 of 2 rows are no longer stored');
   });
 
   it('writes a row that is no conversation as the file had it', async () => {

@@ -7,6 +7,7 @@ import { isObject, messagesOfRow } from '../messages.ts';
 import type { Mapping, Message, StoredRow, ToolCall } from '../types.ts';
 
 const PIECE_CHARS = 2 ** 22;
+export const TYPE = 'application/jsonl';
 
 /** OpenAI writes a call's arguments as JSON text. */
 const call = ({ name, arguments: given }: ToolCall) => ({ type: 'function', function: { name, arguments: isObject(given) ? JSON.stringify(given) : given } });
@@ -30,6 +31,9 @@ export function exportedRow(row: StoredRow, mapping: Mapping): unknown {
   return { messages: messages.map(turn), ...listed };
 }
 
+/** The row's line, its end included. */
+export const lineOf = (row: StoredRow, mapping: Mapping): string => `${JSON.stringify(exportedRow(row, mapping))}\n`;
+
 export interface ExportedRows {
   blob: Blob;
   rows: number;
@@ -48,29 +52,12 @@ export async function exportRows(rows: AsyncIterable<StoredRow>, mapping: Mappin
   };
   for await (const row of rows) {
     options.signal.throwIfAborted();
-    const line = `${JSON.stringify(exportedRow(row, mapping))}\n`;
+    const line = lineOf(row, mapping);
     held.push(line);
     chars += line.length;
     if (chars > PIECE_CHARS) hand();
     if (++count % 1000 === 0) options.onProgress(count);
   }
   hand();
-  return { blob: new Blob(pieces, { type: 'application/jsonl' }), rows: count };
-}
-
-/** Rows of a block are held while they are put in order. */
-const BLOCK = 50_000;
-const AT_ONCE = 256;
-
-/** Rows in any order, read from the disk in the order they lie there, block by block. */
-export async function* inOrder(read: (rows: Int32Array) => Promise<StoredRow[]>, order: Int32Array): AsyncGenerator<StoredRow> {
-  const isSorted = order.every((row, i) => i === 0 || order[i - 1]! < row);
-  const size = isSorted ? AT_ONCE : BLOCK;
-  for (let from = 0; from < order.length; from += size) {
-    const block = order.subarray(from, from + size);
-    const sorted = block.slice().sort();
-    const found = new Map<number, StoredRow>();
-    for (let at = 0; at < sorted.length; at += AT_ONCE) for (const row of await read(sorted.subarray(at, at + AT_ONCE))) found.set(row.index, row);
-    for (const row of block) yield found.get(row)!;
-  }
+  return { blob: new Blob(pieces, { type: TYPE }), rows: count };
 }

@@ -75,6 +75,11 @@ export class TableIndex {
     return { live: (flags & LIVE) !== 0, written: (flags & WRITTEN) !== 0, held: (flags & HELD) !== 0, leftOut: (flags & LEFT_OUT) !== 0, repeats: (this.#columns.marks[row]! & MARKS.repeats) !== 0 };
   }
 
+  /** Characters of all turns. */
+  charsOf(row: number): number {
+    return this.#columns.answer[row]! + this.#columns.prompt[row]!;
+  }
+
   lineOf(row: number): number {
     return this.#columns.line[row]!;
   }
@@ -106,7 +111,7 @@ export class TableIndex {
     const columns = this.#columns;
     if (by === 'row') return descending ? rows.reverse() : rows;
     const keys = new Uint32Array(rows.length);
-    if (by === 'total') for (let i = 0; i < keys.length; i++) keys[i] = columns.answer[rows[i]!]! + columns.prompt[rows[i]!]!;
+    if (by === 'total') for (let i = 0; i < keys.length; i++) keys[i] = this.charsOf(rows[i]!);
     else if (by === 'task') for (let i = 0; i < keys.length; i++) keys[i] = BY_NAME[columns.task[rows[i]!]!]!;
     else for (let i = 0; i < keys.length; i++) keys[i] = columns[by][rows[i]!]!;
     return sortRows(rows, keys, descending);

@@ -5,11 +5,12 @@
 import { EtudeError } from '../../config/errors.ts';
 import { displayRow } from '../../data/encodedRows.ts';
 import type { EtudeDatabase } from '../../data/db.ts';
-import type { FixedRows } from '../../data/fixes.ts';
+import { FixedRows } from '../../data/fixes.ts';
 import { messagesOfRow } from '../../data/messages.ts';
 import { factsOf, MARKS, qualityOf, qualityParts } from '../../data/quality.ts';
 import { editSummary, NO_LINE, type EditedRows } from '../../data/table/edits.ts';
-import { exportRows, inOrder } from '../../data/table/exportRows.ts';
+import { exportView } from '../../data/table/exportOrder.ts';
+import { exportRows } from '../../data/table/exportRows.ts';
 import { groupRows, heldRows } from '../../data/table/heldRows.ts';
 import { openTable, writeEdits } from '../../data/table/openTable.ts';
 import { makeSplit } from '../../data/table/rowSplit.ts';
@@ -171,9 +172,15 @@ export class RowTables {
   async exportRows({ datasetId, viewId }: Requests['data.exportRows']['args'], context: RequestContext): Promise<Requests['data.exportRows']['result']> {
     const { name, mapping, rows: total } = await this.#datasets.get(datasetId);
     const order = viewId === undefined ? null : await this.#wholeView(viewId, datasetId, context);
-    const fixed = await this.#datasets.fixed(datasetId);
-    const rows = order ? inOrder((some) => fixed.rowsAt(datasetId, some), order) : fixed.rows();
-    const made = await this.#datasets.rightOfWay.first(() => exportRows(rows, mapping, { signal: context.signal, onProgress: (done) => context.progress('Writing rows', done, order?.length ?? total, 'rows') }));
+    const table = order && (await this.#table(datasetId, context)).table;
+    const { store, rightOfWay } = this.#datasets;
+    const snapshot = await store.snapshot(datasetId);
+    const fixed = new FixedRows(snapshot, datasetId, await store.fixes(datasetId));
+    const heard = { signal: context.signal, onProgress: (done: number) => context.progress('Writing rows', done, order?.length ?? total, 'rows') };
+    async function* batches(isWanted: (from: number, to: number) => boolean): AsyncGenerator<StoredRow[]> {
+      for await (const batch of snapshot.batches(isWanted)) yield batch.map((row) => fixed.read(row));
+    }
+    const made = await rightOfWay.first(() => (table ? exportView({ order, batches, mapping, charsOf: (row) => table.charsOf(row), ...heard }) : exportRows(fixed.rows(), mapping, heard)));
     return { fileName: `${name.replace(/\.[A-Za-z0-9]{1,8}$/, '') || 'dataset'}-rows.jsonl`, ...made };
   }
 
