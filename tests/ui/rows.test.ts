@@ -229,6 +229,9 @@ test('counts, bounds and conditions are said in words', () => {
   expect(viewTitle({ search: ' orlu ', where: { finding: 'cut', quality: [0, 60], held: false }, sort: { by: 'row', descending: false } }, [{ kind: 'cut', title: 'Answer cut off' }])).toBe('Answer cut off, Quality up to 60, for training, “orlu”');
   expect(whereWords({ task: ['question-answering', 'code'] }, []).task).toBe('question answering, code');
   expect([placeWords({ index: 11, line: 12 }), placeWords({ index: 11, line: 13 }), placeWords({ index: 11, line: 0 })]).toEqual(['Row 12', 'Row 12, line 13 of the file', 'Row 12, added by hand']);
+  const files = [{ name: 'a.jsonl', rows: 11, bytes: 1 }, { name: 'b.jsonl', rows: 4, bytes: 1 }];
+  expect([placeWords({ index: 10, line: 12 }, files), placeWords({ index: 11, line: 1 }, files), placeWords({ index: 15, line: 0 }, files), placeWords({ index: 11, line: 12 }, files.slice(0, 1))])
+    .toEqual(['Row 11, line 12 of a.jsonl', 'Row 12, line 1 of b.jsonl', 'Row 16, added by hand', 'Row 12']);
 });
 
 test('what a split keeps together goes through the form unchanged', () => {

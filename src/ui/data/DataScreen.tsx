@@ -23,7 +23,7 @@ import { MappingView } from './MappingView.tsx';
 import { MaskView } from './MaskView.tsx';
 import { OverlapView } from './OverlapView.tsx';
 import { PasteDialog } from './PasteDialog.tsx';
-import { RowNav } from './RowNav.tsx';
+import { Narrowed, RowNav } from './RowNav.tsx';
 import { Edits } from './rows/Edits.tsx';
 import { FileNotes } from './rows/FileNotes.tsx';
 import { NewSetDialog } from './rows/NewSetDialog.tsx';
@@ -40,6 +40,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
         <div className={classes.tools}>
           <SegmentedControl data={VIEWS} value={view} onChange={(v) => setDataView(v as DataView)} aria-label="View of the data" className={classes.views} />
           {view === 'mask' && <RowNav dataset={dataset} />}
+          {view === 'mask' && <Narrowed />}
         </div>
         {view === 'mask' && <MaskView dataset={dataset} />}
         {view === 'table' && <RowsView key={dataset.id} dataset={dataset} />}

@@ -13,12 +13,12 @@ import classes from './Data.module.css';
 import { viewTitle } from './rows/words.ts';
 
 /** What the rows are narrowed to, which of them this is, and the way back to all. */
-function Narrowed() {
+export function Narrowed() {
   const { view, shown, place } = useRows();
   const findings = usePlan((s) => s.report.value?.findings ?? null);
   if (!shown || !isNarrowed(view)) return null;
   return (
-    <p className="caption">
+    <p className={`caption ${classes.narrowed}`} data-testid="narrowed">
       {viewTitle(view, findings ?? [])}: {place === null ? `${formatWhole(shown.count)} rows` : `${formatWhole(place + 1)} of ${formatWhole(shown.count)}`}{' '}
       <button type="button" className="link" onClick={showAllRows}>Show all rows</button>
     </p>
@@ -37,7 +37,6 @@ export function RowNav({ dataset }: { dataset: DatasetSummary }) {
   const inView = place !== null && shown !== null;
   return (
     <div className={classes.nav}>
-      <Narrowed />
       <span className="dim" aria-hidden="true">Row</span>
       <ActionIcon size={30} aria-label="Previous row" onClick={() => void moveRow(-1)} disabled={inView ? place === 0 : row === 0}><IconChevronLeft size={18} /></ActionIcon>
       <NumberInput

@@ -1,6 +1,7 @@
 /** The whole row: on or off, and where training puts it. */
 import { Switch } from '@mantine/core';
 import { useEffect, useState } from 'react';
+import { currentDataset, useData } from '../../stores/data.ts';
 import { setRowTrained, useFixes } from '../../stores/dataFixes.ts';
 import { trainingPlace, type InspectTarget } from '../../stores/inspect.ts';
 import { usePlan } from '../../stores/plan.ts';
@@ -8,6 +9,7 @@ import { useRecipe } from '../../stores/recipe.ts';
 import type { InspectedRow, TrainingPlace } from '../../stores/types.ts';
 import { formatWhole } from '../format.ts';
 import classes from './Mask.module.css';
+import { fileOf } from './rows/words.ts';
 
 export function RowSwitch({ row, target }: { row: InspectedRow; target: InspectTarget }) {
   const busy = useFixes((s) => s.busy !== null);
@@ -43,6 +45,7 @@ export function placeWords({ part, pack }: TrainingPlace, index: number): string
 
 /** Where this row goes, once the report is made: its packed sequence, or held out. */
 export function RowPlace({ row, target }: { row: InspectedRow; target: InspectTarget }) {
+  const file = useData((s) => fileOf(currentDataset(s)?.files, row.index));
   const recipe = useRecipe((s) => s.recipe);
   const asked = usePlan((s) => s.report.value !== null && !s.report.stale && !s.report.busy);
   const [found, setFound] = useState<{ of: InspectedRow; place: TrainingPlace } | null>(null);
@@ -55,6 +58,7 @@ export function RowPlace({ row, target }: { row: InspectedRow; target: InspectTa
   return (
     <>
       {row.leftOutBy && <p className={`${classes.warn} ${classes.note}`} data-testid="row-left-out">Left out of training by: {row.leftOutBy.join('; ')}. The record of changes names it; switch the row on to train it all the same.</p>}
+      {file !== null && row.line > 0 && <p className={classes.place}>Line {formatWhole(row.line)} of {file}</p>}
       {words && <p className={classes.place} data-testid="row-place">{words}</p>}
     </>
   );

@@ -5,6 +5,7 @@ import { loadEdits, undoEdit, useEdits } from '../../../stores/rowEdits.ts';
 import type { DatasetSummary, EditSummary } from '../../../stores/types.ts';
 import { formatDate, formatWhole, plural } from '../../format.ts';
 import data from '../Data.module.css';
+import { useLocked } from './locked.ts';
 
 /** More than these are one press away. */
 const FIRST = 5;
@@ -12,6 +13,7 @@ const FIRST = 5;
 export function Edits({ dataset }: { dataset: DatasetSummary }) {
   const all = useEdits((s) => (s.datasetId === dataset.id ? s.edits : null));
   const busy = useEdits((s) => s.busy !== null);
+  const locked = useLocked();
   const [open, setOpen] = useState(false);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => void loadEdits(dataset.id), [dataset.id]);
@@ -31,10 +33,11 @@ export function Edits({ dataset }: { dataset: DatasetSummary }) {
               <p>{edit.words}</p>
               <p className="caption">{formatDate(edit.at)}</p>
             </div>
-            <Button size="xs" variant="subtle" disabled={busy} onClick={() => void undo(edit)} aria-label={`Undo: ${edit.words}`}>Undo</Button>
+            <Button size="xs" variant="subtle" disabled={busy || locked !== null} onClick={() => void undo(edit)} aria-label={`Undo: ${edit.words}`}>Undo</Button>
           </li>
         ))}
       </ul>
+      {locked && <p className="caption">{locked}</p>}
       {all.length > FIRST && <button type="button" className="link" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Show fewer' : `Show the other ${formatWhole(all.length - FIRST)}`}</button>}
     </section>
   );

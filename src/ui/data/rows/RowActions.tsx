@@ -3,11 +3,11 @@ import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { deleteRows, exportRows, useEdits, writeRow } from '../../../stores/rowEdits.ts';
 import { isNarrowed, useRows, type ShownView } from '../../../stores/rowView.ts';
-import { runIsLive, useRun } from '../../../stores/run.ts';
 import type { DatasetSummary } from '../../../stores/types.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { download } from '../../components/download.ts';
 import { plural } from '../../format.ts';
+import { useLocked } from './locked.ts';
 import classes from './Rows.module.css';
 import { SplitDialog } from './SplitDialog.tsx';
 
@@ -29,21 +29,21 @@ export function RowActions({ dataset, shown }: { dataset: DatasetSummary; shown:
   const searching = useRows((s) => s.search?.state === 'searching');
   const busy = useEdits((s) => s.busy !== null);
   const writing = useEdits((s) => s.writing !== null);
-  const training = useRun(runIsLive);
+  const locked = useLocked();
   const [open, setOpen] = useState<'split' | 'delete' | null>(null);
   const close = () => setOpen(null);
   const save = async () => {
     const file = await exportRows();
     if (file) download(file);
   };
-  const off = busy || training;
+  const off = busy || locked !== null;
   return (
     <div className={classes.actions} role="group" aria-label="What to do with rows">
       <Button size="xs" disabled={off || writing} onClick={() => writeRow('new')}>Add row</Button>
       <Button size="xs" disabled={off || dataset.rows < 2} onClick={() => setOpen('split')}>Split</Button>
       <Button size="xs" disabled={busy || searching || shown.count === 0} onClick={() => void save()} aria-label={`Export what you see, ${plural(shown.count, 'row')}, as JSONL`}>Export what you see</Button>
       {narrowed && shown.count > 0 && !searching && <Button size="xs" className="danger" disabled={off} onClick={() => setOpen('delete')}>Delete {plural(shown.count, 'row')}</Button>}
-      {training && <p className="caption">Rows stay as they are while training goes on.</p>}
+      {locked && <p className="caption">{locked}</p>}
       {open === 'split' && <SplitDialog dataset={dataset} onClose={close} />}
       {open === 'delete' && <ConfirmDelete shown={shown} all={shown.count === dataset.rows} onClose={close} />}
     </div>

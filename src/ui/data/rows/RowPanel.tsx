@@ -8,6 +8,7 @@ import { useRows } from '../../../stores/rowView.ts';
 import type { DatasetSummary, Message, ViewRow } from '../../../stores/types.ts';
 import { formatWhole } from '../../format.ts';
 import { pointsOf } from '../Advice.tsx';
+import { useLocked } from './locked.ts';
 import classes from './Rows.module.css';
 import { TurnForm } from './TurnForm.tsx';
 import { NEW_ROW } from './turns.ts';
@@ -60,6 +61,7 @@ export function RowPanel({ dataset, row, onClose }: { dataset: DatasetSummary; r
   const turns = useTurns(dataset.id, row);
   const writing = useEdits((s) => s.writing === row);
   const busy = useEdits((s) => s.busy !== null);
+  const locked = useLocked();
   const heading = useRef<HTMLHeadingElement>(null);
   const editor = useRef<HTMLButtonElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
@@ -73,19 +75,20 @@ export function RowPanel({ dataset, row, onClose }: { dataset: DatasetSummary; r
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <section className={classes.panel} aria-label={`Row ${formatWhole(row.index + 1)}`} data-testid="row-panel" onKeyDown={(e) => { if (e.key === 'Escape' && !writing) onClose(); }}>
       <div className={classes.panelHead}>
-        <h2 ref={heading} tabIndex={-1}>{placeWords(row)}</h2>
+        <h2 ref={heading} tabIndex={-1}>{placeWords(row, dataset.files)}</h2>
         <span className="caption">{[taskName(row.task), row.edited && row.line !== 0 && 'edited by hand', row.held && 'held out', row.leftOut && 'left out by a fix'].filter(Boolean).join(' · ')}</span>
         <span className={classes.grow} />
         {!writing && <>
           <Button size="xs" onClick={() => inspectRow(row.index)}>See its tokens</Button>
-          <Button size="xs" ref={editor} disabled={busy || turns === null} onClick={() => writeRow(row)}>Edit</Button>
-          <Button size="xs" className="danger" disabled={busy} onClick={() => void deleteRows({ index: row.index })}>Delete row</Button>
+          <Button size="xs" ref={editor} disabled={busy || locked !== null || turns === null} aria-describedby={locked ? 'row-locked' : undefined} onClick={() => writeRow(row)}>Edit</Button>
+          <Button size="xs" className="danger" disabled={busy || locked !== null} aria-describedby={locked ? 'row-locked' : undefined} onClick={() => void deleteRows({ index: row.index })}>Delete row</Button>
           <Button size="xs" variant="subtle" onClick={onClose}>Close</Button>
         </>}
       </div>
+      {locked && !writing && <p id="row-locked" className="caption">{locked} It can be edited or deleted afterwards.</p>}
       {typeof turns === 'string' && <p className={classes.problem}>{turns}</p>}
       {writing && turns !== null
-        ? <TurnForm title={`Edit row ${formatWhole(row.index + 1)}`} start={Array.isArray(turns) && turns.length > 0 ? turns : NEW_ROW} busy={busy} saveLabel="Save row" onCancel={stop} onSave={(messages) => void saveRow(row.index, messages).then((done) => { if (done) stop(); })} />
+        ? <TurnForm title={`Edit row ${formatWhole(row.index + 1)}`} start={Array.isArray(turns) && turns.length > 0 ? turns : NEW_ROW} busy={busy} locked={locked} saveLabel="Save row" onCancel={stop} onSave={(messages) => void saveRow(row.index, messages).then((done) => { if (done) stop(); })} />
         : Array.isArray(turns) && <Turns turns={turns} />}
       {!writing && <Quality row={row} />}
     </section>

@@ -13,6 +13,7 @@ import { useSingleKeys } from '../../shell/useShortcuts.ts';
 import { TableView } from '../TableView.tsx';
 import { ORDERS } from './columns.ts';
 import { Filters } from './Filters.tsx';
+import { useLocked } from './locked.ts';
 import { RowActions } from './RowActions.tsx';
 import { RowPanel } from './RowPanel.tsx';
 import classes from './Rows.module.css';
@@ -54,15 +55,17 @@ function Order() {
 function LastEdit() {
   const last = useEdits((s) => s.last);
   const busy = useEdits((s) => s.busy !== null);
+  const locked = useLocked();
   if (!last) return null;
-  return <Note kind="notice" title={`${last.words}.`} testId="last-edit" action={busy ? undefined : { label: 'Undo', onClick: () => void undoEdit(last) }} onDismiss={dismissLastEdit} />;
+  return <Note kind="notice" title={`${last.words}.`} testId="last-edit" action={busy || locked !== null ? undefined : { label: 'Undo', onClick: () => void undoEdit(last) }} onDismiss={dismissLastEdit} />;
 }
 
 function Nothing({ dataset, narrowed }: { dataset: DatasetSummary; narrowed: boolean }) {
+  const locked = useLocked();
   return (
     <div className={classes.nothing}>
       <p>{narrowed ? 'No row matches.' : `${dataset.name} has no rows yet.`}</p>
-      {narrowed ? <Button size="xs" onClick={showAllRows}>Show all rows</Button> : <Button size="xs" onClick={() => writeRow('new')}>Add a row</Button>}
+      {narrowed ? <Button size="xs" onClick={showAllRows}>Show all rows</Button> : <Button size="xs" disabled={locked !== null} onClick={() => writeRow('new')}>Add a row</Button>}
     </div>
   );
 }
@@ -73,6 +76,7 @@ export function RowsView({ dataset }: { dataset: DatasetSummary }) {
   const writing = useEdits((s) => s.writing);
   const editError = useEdits((s) => s.error);
   const work = useEdits((s) => s.busy);
+  const locked = useLocked();
   const [open, setOpen] = useState(false);
   useEffect(() => {
     if (useRows.getState().datasetId !== dataset.id) void openRows();
@@ -109,7 +113,7 @@ export function RowsView({ dataset }: { dataset: DatasetSummary }) {
       {writing === 'new' && (
         <section className={classes.panel} aria-label="New row">
           <h2>New row</h2>
-          <TurnForm title="New row" start={NEW_ROW} busy={work !== null} saveLabel="Add row" onCancel={() => writeRow(null)} onSave={(messages) => void addRow(messages)} />
+          <TurnForm title="New row" start={NEW_ROW} busy={work !== null} locked={locked} saveLabel="Add row" onCancel={() => writeRow(null)} onSave={(messages) => void addRow(messages)} />
         </section>
       )}
       {mine && mine.count === 0 && search?.state !== 'searching' && !error && writing === null && <Nothing dataset={dataset} narrowed={isNarrowed(view)} />}

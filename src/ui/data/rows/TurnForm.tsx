@@ -11,6 +11,8 @@ interface TurnFormProps {
   title: string;
   start: readonly Message[];
   busy: boolean;
+  /** Why it cannot be saved now; what was typed stays. */
+  locked: string | null;
   saveLabel: string;
   onSave: (messages: Message[]) => void;
   onCancel: () => void;
@@ -33,14 +35,14 @@ function Turn({ turn, number, onChange, onRemove }: { turn: KeyedTurn; number: n
   );
 }
 
-export function TurnForm({ title, start, busy, saveLabel, onSave, onCancel }: TurnFormProps) {
+export function TurnForm({ title, start, busy, locked, saveLabel, onSave, onCancel }: TurnFormProps) {
   const [turns, setTurns] = useState(() => withKeys(useEdits.getState().draft ?? start));
   const change = (next: KeyedTurn[]) => {
     setTurns(next);
     keepDraft(next.map((turn) => turn.message));
   };
   const messages = turns.map((turn) => turn.message);
-  const problem = rowProblem(messages);
+  const problem = locked ?? rowProblem(messages);
   const plain = messages[0]?.plain === true;
   return (
     // Keys of the fields inside come through here.

@@ -1,5 +1,5 @@
 /** What the table of rows says: counts, conditions, names of tasks. Pure. */
-import type { Finding, RowView } from '../../../stores/types.ts';
+import type { DatasetSummary, Finding, RowView } from '../../../stores/types.ts';
 import { formatCount, formatWhole, plural } from '../../format.ts';
 
 type Where = RowView['where'];
@@ -61,9 +61,18 @@ export function countWords({ count, total, narrowed, search }: Counted): string 
   return narrowed ? `${formatCount(count)} of ${all}` : all;
 }
 
-/** "12", or with the line where rows and lines of the file part ways. */
-export const placeWords = ({ index, line }: { index: number; line: number }): string => {
+/** Which of the files a dataset was joined from a row came from; null where there is one, or none. */
+export function fileOf(files: DatasetSummary['files'], index: number): string | null {
+  if (!files || files.length < 2) return null;
+  let rows = 0;
+  return files.find((file) => index < (rows += file.rows))?.name ?? null;
+}
+
+/** "12", with the line where rows and lines of the file part ways, and the file where there are several. */
+export const placeWords = ({ index, line }: { index: number; line: number }, files?: DatasetSummary['files']): string => {
   const row = `Row ${formatWhole(index + 1)}`;
   if (line === 0) return `${row}, added by hand`;
+  const file = fileOf(files, index);
+  if (file !== null) return `${row}, line ${formatWhole(line)} of ${file}`;
   return line === index + 1 ? row : `${row}, line ${formatWhole(line)} of the file`;
 };
