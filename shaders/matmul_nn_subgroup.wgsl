@@ -2,7 +2,7 @@
 // dy [M, stride], w [N, K] one part of a frozen weight, dx [M, K]; see lib/product_nn.wgsl.
 // One subgroup walks 16 rows of dy, each loaded by one lane and broadcast; one thread owns 4 columns of w: 16 x 4 sums in registers.
 // Only lanes 0..3 broadcast: any subgroup of 4 or more. n runs upwards in one accumulator each: a row's bits do not depend on M.
-// Overwrites or accumulates: constant ACCUMULATE. Constants: LANES.
+// Overwrites or accumulates: constant ACCUMULATE. Constants: LANES, APART.
 fn inner(a: vec4<f32>, b0: vec4<f32>, b1: vec4<f32>, b2: vec4<f32>, b3: vec4<f32>) -> vec4<f32> {
   return a.x * b0 + a.y * b1 + a.z * b2 + a.w * b3;
 }
@@ -30,22 +30,28 @@ fn store8(s: ptr<function, Sums>, m: u32, rows: u32, k: u32) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
   let m = group.x * 16u;
-  let k = (group.y * LANES + local) * 4u;
+  let own = segment_of(group.y, LANES * 4u);
+  let k = column_of(group.y, LANES * 4u) + local * 4u;
   let mine = m + (lane & 3u);
-  let r0 = dy_offset(mine, rows);
-  let r1 = dy_offset(mine + 4u, rows);
-  let r2 = dy_offset(mine + 8u, rows);
-  let r3 = dy_offset(mine + 12u, rows);
   var top: Sums;
   var bottom: Sums;
-  for (var n = 0u; n < params.n; n += 4u) {
-    let remaining = params.n - n;
-    let b0 = weight_row(n, k);
-    let b1 = weight_row(n + 1u, k);
-    let b2 = weight_row(n + 2u, k);
-    let b3 = weight_row(n + 3u, k);
-    add8(&top, left4(r0 + n, remaining), left4(r1 + n, remaining), b0, b1, b2, b3);
-    add8(&bottom, left4(r2 + n, remaining), left4(r3 + n, remaining), b0, b1, b2, b3);
+  let last = sum_end(own);
+  for (var s = own; s < last; s += 1u) {
+    enter_segment(s);
+    let r0 = dy_offset(mine, rows);
+    let r1 = dy_offset(mine + 4u, rows);
+    let r2 = dy_offset(mine + 8u, rows);
+    let r3 = dy_offset(mine + 12u, rows);
+    let columns = bounds(s);
+    for (var n = columns.x; n < columns.y; n += 4u) {
+      let remaining = columns.y - n;
+      let b0 = weight_row(n, k);
+      let b1 = weight_row(n + 1u, k);
+      let b2 = weight_row(n + 2u, k);
+      let b3 = weight_row(n + 3u, k);
+      add8(&top, left4(r0 + n, remaining), left4(r1 + n, remaining), b0, b1, b2, b3);
+      add8(&bottom, left4(r2 + n, remaining), left4(r3 + n, remaining), b0, b1, b2, b3);
+    }
   }
   store8(&top, m, rows, k);
   store8(&bottom, m + 8u, rows, k);

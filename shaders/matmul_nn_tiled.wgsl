@@ -3,7 +3,7 @@
 // One workgroup = a tile of dx, one thread = 8 rows x 4 or 8 columns of it (lib/tile.wgsl).
 // The order of the sum over n does not depend on M. Overwrites or accumulates: constant ACCUMULATE.
 // Where SPLITS > 1, the sum is dealt to that many workgroups, and dx is [SPLITS, part_size]: what each of them adds up, for sum_parts.wgsl.
-// Constants: SPLITS, BRANCH (0: no low-rank branch; else SPLITS is 1), TX, TY, SLICES, DEPTH, WIDE, AHEAD.
+// Constants: APART, SPLITS, BRANCH (0: no low-rank branch; else SPLITS is 1, without APART), TX, TY, SLICES, DEPTH, WIDE, AHEAD.
 var<private> rows: u32;
 var<private> first: u32; // of the sum over n that this workgroup has, and where it ends
 var<private> end: u32;
@@ -12,6 +12,7 @@ fn left_rows(m: u32, at: u32) -> Block {
   let n = first + at;
   let branch = branch_start(params.n);
   if (BRANCH > 0u && n >= branch) { return branch_left_rows(m, n - branch, rows); }
+  if (!APART) { enter_column(n); }
   let remaining = end - n;
   let block = transposed(
     left4(dy_offset(m, rows) + n, remaining), left4(dy_offset(m + 1u, rows) + n, remaining),
@@ -37,11 +38,15 @@ fn store_row(m: u32, k: u32, sums: vec4<f32>) { store4(m, k, sums); }
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
-  let share = (params.n + 4u * SPLITS - 1u) / (4u * SPLITS) * 4u; // whole blocks
-  let begin = min(group.z * share, params.n);
-  let length = min(share, params.n - begin);
+  let own = segment_of(group.y, TILE_COLUMNS);
+  enter_segment(own);
+  let lowest = select(0u, bounds(own).x, APART);
+  let whole = select(params.n, bounds(own).y, APART) - lowest;
+  let share = (whole + 4u * SPLITS - 1u) / (4u * SPLITS) * 4u; // whole blocks of 4
+  let begin = lowest + min(group.z * share, whole);
+  let length = min(share, lowest + whole - begin);
   first = begin;
   end = begin + length;
   out_start = group.z * params.part_size;
-  tile_product(group.x * TILE_ROWS, group.y * TILE_COLUMNS, whole_length(length), rows, local);
+  tile_product(group.x * TILE_ROWS, column_of(group.y, TILE_COLUMNS), whole_length(length), rows, local);
 }

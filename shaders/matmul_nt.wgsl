@@ -1,7 +1,7 @@
 // y[m, n] = alpha * sum_k x[m, k] w[n, k] (+ bias[n]) (+ y or c)      X W^T, the forward product of a linear layer; needs nothing of the device.
 // x [M, K], w [N, K] one part of a frozen weight, y and c [M, stride], bias [stride]; see lib/product_nt.wgsl.
 // One thread = a tile of 4 rows x 4 columns of y, in registers.
-// k runs upwards in one accumulator each: a row's bits do not depend on M. Constants: HAS_BIAS, ADD.
+// k runs upwards in one accumulator each: a row's bits do not depend on M. Constants: HAS_BIAS, ADD, SLICED.
 fn inner(a: Unit, b0: Unit, b1: Unit, b2: Unit, b3: Unit) -> vec4<f32> {
   return vec4<f32>(unit_product(a, b0), unit_product(a, b1), unit_product(a, b2), unit_product(a, b3));
 }
@@ -14,6 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let m = tile % down * 4u;
   let n = tile / down * 4u;
   if (n >= params.n) { return; }
+  enter_column(n);
   let x0 = x_offset(m, rows);
   let x1 = x_offset(m + 1u, rows);
   let x2 = x_offset(m + 2u, rows);

@@ -1,8 +1,8 @@
-// y[m, n] = alpha * sum_k x[m, k] w[n, k] (+ bias[n]) (+ y or c) for M <= 4      X W^T while generating: every weight is read once.
+// y[m, n] = alpha * (sum_k x[m, k] w[n, k] (+ scale * sum_j xa[m, j] b[n, j])) (+ bias[n]) (+ y or c) for M <= 4      X W^T while generating: every weight is read once.
 // With NORM x is the RMSNorm of what is read (lib/row_norm.wgsl), whose scale is known when the sum is.
-// x [M, K], w [N, K] one part of a frozen weight, gain [K], y and c [M, stride], bias [stride]; see lib/product_nt.wgsl.
+// x [M, K], w [N, K] one part of a frozen weight, gain [K], xa [M, rank], b [stride, rank], y and c [M, stride], bias [stride]; see lib/product_nt.wgsl.
 // One workgroup = 8 columns of y; one thread = one eighth of k of one column for all rows; the eighths are added in order.
-// The order does not depend on M. Constants: HAS_BIAS, ADD, NORM.
+// The order does not depend on M. Constants: HAS_BIAS, ADD, SLICED, NORM, BRANCH (lib/low_rank_row.wgsl).
 var<workgroup> sums: array<vec4<f32>, 64>;
 var<workgroup> squares: array<vec4<f32>, select(1u, 64u, NORM)>;
 
@@ -10,7 +10,9 @@ var<workgroup> squares: array<vec4<f32>, select(1u, 64u, NORM)>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
   let first = linear_index(group, groups, 0u, 8u);
-  let w0 = w_offset(first + local / 8u);
+  let n = first + local / 8u;
+  enter_column(n);
+  let w0 = w_offset(n);
   let x0 = x_offset(0u, rows);
   let x1 = x_offset(1u, rows);
   let x2 = x_offset(2u, rows);
@@ -32,6 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   sums[local] = sum;
   if (NORM) { squares[local] = square; }
+  keep_branch(local, n, rows);
   workgroupBarrier();
   if (local >= 8u || first + local >= params.n) { return; }
   let at = local * 8u;
@@ -39,5 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (NORM) {
     total *= norm_scale(((squares[at] + squares[at + 1u]) + (squares[at + 2u] + squares[at + 3u])) + ((squares[at + 4u] + squares[at + 5u]) + (squares[at + 6u] + squares[at + 7u])));
   }
+  total += branch_total(at);
+  enter_column(first + local);
   for (var m = 0u; m < min(rows, 4u); m += 1u) { store(m, first + local, total[m]); }
 }

@@ -3,7 +3,7 @@
 // One subgroup walks 8 shared rows of one operand (16 where TALL), each loaded by one lane and broadcast; one thread owns 4 rows of the
 // other: 8 x 4 or 16 x 4 sums in registers. Shared are rows of x, or of w where LANES_ALONG_M (few columns).
 // Only lanes 0..3 broadcast: any subgroup of 4 or more.
-// k runs upwards in one accumulator each: a row's bits do not depend on M. Constants: LANES, LANES_ALONG_M, TALL, HAS_BIAS, ADD.
+// k runs upwards in one accumulator each: a row's bits do not depend on M. Constants: LANES, LANES_ALONG_M, TALL, HAS_BIAS, ADD, SLICED.
 fn shared_unit(at: u32) -> Unit {
   if (LANES_ALONG_M) { return weight_unit(at); }
   return left_unit(at);
@@ -57,8 +57,10 @@ fn store8(s: ptr<function, Sums>, first: u32, shared_end: u32, own: u32, own_end
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
-  let first = select(group.x, group.y, LANES_ALONG_M) * select(8u, 16u, TALL);
-  let own = select(group.y, group.x, LANES_ALONG_M) * 4u * LANES + local;
+  let height = select(8u, 16u, TALL);
+  let column = enter_tile(group.y, select(4u * LANES, height, LANES_ALONG_M));
+  let first = select(group.x * height, column, LANES_ALONG_M);
+  let own = select(column, group.x * 4u * LANES, LANES_ALONG_M) + local;
   let mine = first + (lane & 3u);
   let r0 = shared_offset(mine, rows);
   let r1 = shared_offset(mine + 4u, rows);
@@ -78,8 +80,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     add8(&top, shared_unit(r0 + k), shared_unit(r1 + k), b0, b1, b2, b3);
     if (TALL) { add8(&bottom, shared_unit(r2 + k), shared_unit(r3 + k), b0, b1, b2, b3); }
   }
-  let shared_end = select(rows, params.n, LANES_ALONG_M);
-  let own_end = select(params.n, rows, LANES_ALONG_M);
+  let shared_end = select(rows, columns_end(), LANES_ALONG_M);
+  let own_end = select(columns_end(), rows, LANES_ALONG_M);
   store8(&top, first, shared_end, own, own_end);
   if (TALL) { store8(&bottom, first + 8u, shared_end, own, own_end); }
 }

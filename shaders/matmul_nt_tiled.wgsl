@@ -1,7 +1,7 @@
 // y[m, n] = alpha * (sum_k x[m, k] w[n, k] (+ scale * sum_j xa[m, j] b[n, j])) (+ bias[n]) (+ y or c)      X W^T through workgroup memory.
 // x [M, K], w [N, K] one part of a frozen weight, xa [M, rank], b [stride, rank], y and c [M, stride], bias [stride]; see lib/product_nt.wgsl.
 // One workgroup = a tile of y, one thread = 8 rows x 4 or 8 columns of it (lib/tile.wgsl).
-// The order of the sum over k does not depend on M. Constants: HAS_BIAS, ADD, BRANCH (0: no low-rank branch), TX, TY, SLICES, DEPTH, WIDE, AHEAD.
+// The order of the sum over k does not depend on M. Constants: HAS_BIAS, ADD, SLICED, BRANCH (0: no low-rank branch), TX, TY, SLICES, DEPTH, WIDE, AHEAD.
 var<private> rows: u32;
 
 fn left_rows(m: u32, k: u32) -> Block {
@@ -31,5 +31,6 @@ fn store_row(m: u32, n: u32, sums: vec4<f32>) { store4(m, n, sums); }
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
-  tile_product(group.x * TILE_ROWS, group.y * TILE_COLUMNS, whole_length(params.k), rows, local);
+  let column0 = enter_tile(group.y, TILE_COLUMNS);
+  tile_product(group.x * TILE_ROWS, column0, whole_length(params.k), rows, local);
 }

@@ -9,6 +9,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let p = tile / across * 4u;
   let q = tile % across * 4u;
   if (p >= params.p) { return; }
+  enter_column(p);
   var s0 = vec4<f32>();
   var s1 = vec4<f32>();
   var s2 = vec4<f32>();

@@ -1,15 +1,15 @@
 // out[p, q] (+)= alpha * sum_m a[m, p] b[m, q]      A^T B without barriers, where lanes can talk to each other.
 // a [M, P], b [M, Q], out [P, Q]; see lib/product_tn.wgsl. The narrower operand, of LoRA's rank, is shared: lanes 0..3 load 8 of its
 // columns (16 where TALL) and broadcast them. One thread owns 4 columns of the wider one: 8 x 4 or 16 x 4 sums in registers, over all m upwards.
-// Overwrites or accumulates: constant ACCUMULATE. Constants: LANES, TALL, OWN_P (the wider operand is a).
+// Overwrites or accumulates: constant ACCUMULATE. Constants: LANES, TALL, OWN_P (the wider operand is a, or it has segments).
 fn own4(m: u32, column: u32) -> vec4<f32> {
   if (OWN_P) { return a4(m, column); }
   return b4(m, column);
 }
 
 fn shared1(m: u32, column: u32) -> f32 {
-  if (OWN_P) { return b[m * params.q + min(column, params.q - 1u)]; }
-  return a[m * params.p + min(column, params.p - 1u)];
+  if (OWN_P) { return b[slice_at(m, params.q) + min(column, params.q - 1u)]; }
+  return a[row_at(m, params.p) + min(column, params.p - 1u)];
 }
 
 // Eight shared columns times four own ones.
@@ -41,7 +41,7 @@ fn store8(s: ptr<function, Sums>, first: u32, shared_end: u32, own: u32, own_end
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let rows = row_count(params.rows_kind, params.rows_start, params.rows_cap);
-  let own = (group.x * LANES + local) * 4u;
+  let own = enter_tile(group.x, 4u * LANES) + local * 4u;
   let first = group.y * select(8u, 16u, TALL);
   let mine = first + (lane & 3u);
   var top: Sums;
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (TALL) { add8(&bottom, shared1(m, mine + 8u), shared1(m, mine + 12u), wide); }
   }
   let shared_end = select(params.p, params.q, OWN_P);
-  let own_end = select(params.q, params.p, OWN_P);
+  let own_end = select(params.q, columns_end(), OWN_P);
   store8(&top, first, shared_end, own, own_end);
   if (TALL) { store8(&bottom, first + 8u, shared_end, own, own_end); }
 }

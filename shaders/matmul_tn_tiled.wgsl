@@ -24,5 +24,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   first = begin;
   rows = end;
   out_start = group.z * params.p * params.q;
-  tile_product(group.x * TILE_ROWS, group.y * TILE_COLUMNS, end - begin, params.p, local);
+  let row0 = enter_tile(group.x, TILE_ROWS);
+  tile_product(row0, group.y * TILE_COLUMNS, end - begin, columns_end(), local);
 }

@@ -1,4 +1,5 @@
-// What the variants of y = x W^T share: bindings and the way a sum becomes an element of y. `left` is x.
+// What the variants of y = x W^T share: bindings and the way a sum becomes an element of y. `left` is x. y's columns may be several products side by side
+// (segments.wgsl); where SLICED, x is too: each takes its own k columns of x.
 struct Params {
   rows_kind: u32, rows_start: u32, rows_cap: u32,
   n: u32, k: u32,                // rows and columns of this part of the weight
@@ -7,6 +8,7 @@ struct Params {
   alpha: f32,
   rank: u32, scale: f32,         // of the low-rank branch, where there is one (low_rank.wgsl)
   eps: f32,                      // of the norm of x, where it is folded in (row_norm.wgsl)
+  second: u32, third: u32, second_at: u32, third_at: u32, // of y's segments
 }
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> left: array<Unit>;
@@ -15,10 +17,12 @@ struct Params {
 @group(0) @binding(5) var<storage, read> c: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
+fn extent() -> u32 { return params.n; }
+
 // ADD: 0 overwrites y, 1 accumulates into y, 2 overwrites with c added.
 fn store(m: u32, n: u32, sum: f32) {
   let column = params.col + n;
-  let at = (m + params.y_row) * params.stride + column;
+  let at = row_at(m + params.y_row, params.stride) + column;
   var value = params.alpha * sum;
   if (HAS_BIAS) { value += bias[column]; }
   if (ADD == 1u) { value += y[at]; }
@@ -28,11 +32,18 @@ fn store(m: u32, n: u32, sum: f32) {
 
 // Four elements of y from column n on, as many as there are.
 fn store4(m: u32, n: u32, sums: vec4<f32>) {
-  if (n < params.n) { store(m, n, sums.x); }
-  if (n + 1u < params.n) { store(m, n + 1u, sums.y); }
-  if (n + 2u < params.n) { store(m, n + 2u, sums.z); }
-  if (n + 3u < params.n) { store(m, n + 3u, sums.w); }
+  let end = columns_end();
+  if (n < end) { store(m, n, sums.x); }
+  if (n + 1u < end) { store(m, n + 1u, sums.y); }
+  if (n + 2u < end) { store(m, n + 2u, sums.z); }
+  if (n + 3u < end) { store(m, n + 3u, sums.w); }
 }
 
-fn x_offset(m: u32, rows: u32) -> u32 { return (params.x_row + min(m, rows - 1u)) * params.k; }
+fn x_offset(m: u32, rows: u32) -> u32 {
+  let row = params.x_row + min(m, rows - 1u);
+  if (SLICED) { return slice_at(row, params.k); }
+  return row * params.k;
+}
 fn w_offset(n: u32) -> u32 { return min(n, params.n - 1u) * params.k; }
+// Where row m of the branch's left operand begins: side by side as y's columns are.
+fn branch_row(m: u32) -> u32 { return slice_at(m, params.rank); }

@@ -1,13 +1,17 @@
-// What the variants of out = A^T B share: bindings and the way sums become elements of out.
+// What the variants of out = A^T B share: bindings and the way sums become elements of out. a's columns may be several matrices' side by side
+// (segments.wgsl); b then has q columns for each, and rows p of out are the product with those of p's own.
 struct Params {
   rows_kind: u32, rows_start: u32, rows_cap: u32,
   p: u32, q: u32,                // columns of a and of b
   alpha: f32,
+  second: u32, third: u32, second_at: u32, third_at: u32, // of a's segments
 }
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> a: array<Column>; // lib/columns_*.wgsl
 @group(0) @binding(3) var<storage, read> b: array<Column>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
+
+fn extent() -> u32 { return params.p; }
 
 var<private> out_start: u32; // where the matrix begins that is written
 

@@ -14,6 +14,11 @@ export class Arena {
     this.#engine = engine;
   }
 
+  /** Bytes that one binding holds. */
+  get maxBinding(): number {
+    return this.#engine.maxBinding;
+  }
+
   /** A tensor of n 4-byte elements; its content is whatever was there. */
   take(label: string, elements: number): Tensor {
     const bytes = Math.max(16, elements * 4);

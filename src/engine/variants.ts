@@ -64,8 +64,9 @@ export function chosenVariant(e: Engine, shape: ShapeClass, key?: string): Matmu
   return firstOf(availableVariants(e, shape), [key === undefined ? undefined : e.variants[key], e.variants[shape], defaultVariant(e, shape)]);
 }
 
-/** Names a product in engine.variants: its class, the most rows it may have, both sides of its weight and how that is stored. */
-export const keyOf = (shape: ShapeClass, rows: number, n: number, k: number, dtype: string): string => `${shape} ${rows}x${n}x${k} ${dtype}`;
+/** Names a product in engine.variants: its class, the most rows it may have, both sides of its weight, how that is stored, and how many products are side by side in it. */
+export const keyOf = (shape: ShapeClass, rows: number, n: number, k: number, dtype: string, joined = 1): string =>
+  `${shape} ${rows}x${n}x${k} ${dtype}${joined > 1 ? ` joined ${joined}` : ''}`;
 
 /** Every class, those of rowVariants.ts included, with the variant in force, and what was chosen for single products: for a run to record. */
 export const variantsInForce = (e: Engine): Record<string, string> => ({

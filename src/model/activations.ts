@@ -5,8 +5,10 @@
 import type { RecomputePolicy, TargetModule } from '../config/recipe.ts';
 import type { Arena } from '../engine/arena.ts';
 import { SPLITS } from '../engine/kernels/matmul.ts';
-import { viewTensor, type Tensor } from '../engine/tensor.ts';
+import { endToEnd, endToEndElements, type JoinedTensor } from '../engine/segments.ts';
+import type { Tensor } from '../engine/tensor.ts';
 import type { ModelConfig } from './config.ts';
+import { GROUP_NAMES, GROUPS, type GroupName } from './joined.ts';
 
 /**
  * What the backward pass finds of a layer's forward pass.
@@ -26,9 +28,9 @@ export interface LayerActivations {
   q: Tensor;
   k: Tensor;
   v: Tensor;
-  /** q, k and v end to end, and gate and up: for a single token a joined projection writes them as one row. Null where they lie apart. */
-  qkv: Tensor | null;
-  gateUp: Tensor | null;
+  /** q, k and v end to end, and gate and up: a joined projection writes them at once. Null where they lie apart. */
+  qkv: JoinedTensor | null;
+  gateUp: JoinedTensor | null;
   /** After head norm and rotary; the same tensors as q and k without head norm. */
   qRotated: Tensor;
   kRotated: Tensor;
@@ -42,18 +44,29 @@ export interface LayerActivations {
   gate: Tensor;
   up: Tensor;
   activated: Tensor;
-  /** x Aᵀ [M, r] of each adapted projection. */
+  /** x Aᵀ [M, r] of each adapted projection, or, in the same memory, those of a joined group side by side [M, g r]. */
   xa: Partial<Record<TargetModule, Tensor>>;
+  xaJoined: Partial<Record<GroupName, Tensor>>;
 }
 
 export const widths = (c: ModelConfig) => ({ C: c.hiddenSize, F: c.intermediateSize, Q: c.numAttentionHeads * c.headDim, KV: c.numKeyValueHeads * c.headDim });
 
 /** An arena, or something that counts what an arena would be asked for. */
-export type Taker = Pick<Arena, 'take'>;
+export type Taker = Pick<Arena, 'take' | 'maxBinding'>;
 /** The part of a LoraAdapter that decides buffer sizes. */
 export interface AdapterPlaces {
   entries: readonly { layer: number; module: TargetModule; r?: number }[];
   config: { r: number };
+}
+
+/** Tensors end to end where one binding holds them and a kernel could write them at once, else each by itself. */
+type Together<Each extends readonly Tensor[]> = { joined: JoinedTensor | null; each: Each };
+function takeTogether(arena: Taker, labels: readonly string[], rows: number, columns: readonly number[]): Together<readonly Tensor[]> {
+  if (columns.every((n) => n % 4 === 0) && 4 * endToEndElements(rows, columns) <= arena.maxBinding) {
+    const joined = endToEnd((label, elements) => arena.take(label, elements), labels, rows, columns);
+    return { joined, each: joined.each };
+  }
+  return { joined: null, each: labels.map((label, i) => arena.take(label, rows * columns[i]!)) };
 }
 
 /** Takes the activations of every layer from an arena; what is not kept, layers share. */
@@ -67,17 +80,23 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
     for (const e of entries) ranks.set(e.module, Math.max(ranks.get(e.module) ?? 0, e.r ?? lora!.config.r));
     return ranks;
   };
-  /** Rows of several widths: of a single token in one tensor, if each can be bound there. */
-  const endToEnd = <N extends 2 | 3>(names: string[], cols: number[], l: number | 'any'): [whole: Tensor | null, each: N extends 2 ? [Tensor, Tensor] : [Tensor, Tensor, Tensor]] => {
-    type Each = N extends 2 ? [Tensor, Tensor] : [Tensor, Tensor, Tensor];
-    if (maxTokens > 1 || cols.some((n) => n % 64 !== 0)) return [null, names.map((name, i) => take(`${name}.${l}`, cols[i]!)) as Each];
-    const whole = take(`${names.join(' ')}.${l}`, cols.reduce((a, b) => a + b));
-    const starts = cols.map((_, i) => cols.slice(0, i).reduce((a, b) => a + b, 0));
-    return [whole, names.map((name, i) => viewTensor(whole, `${name}.${l}`, starts[i]!, cols[i]!)) as Each];
+  const takeXa = (l: number | 'any', ranks: ReadonlyMap<TargetModule, number>): Pick<LayerActivations, 'xa' | 'xaJoined'> => {
+    const xa: LayerActivations['xa'] = {};
+    const xaJoined: LayerActivations['xaJoined'] = {};
+    for (const group of GROUP_NAMES) {
+      const modules = GROUPS[group].filter((m) => ranks.has(m));
+      const columns = modules.map((m) => ranks.get(m)!);
+      if (modules.length < GROUPS[group].length || 4 * endToEndElements(maxTokens, columns) > arena.maxBinding) continue;
+      const { whole, each } = endToEnd((label, elements) => arena.take(label, elements), modules.map((m) => `xa ${m}.${l}`), maxTokens, columns);
+      xaJoined[group] = whole;
+      modules.forEach((m, i) => (xa[m] = each[i]!));
+    }
+    for (const [m, r] of ranks) xa[m] ??= take(`xa ${m}.${l}`, r);
+    return { xa, xaJoined };
   };
   const takeLayer = (l: number | 'any'): Omit<LayerActivations, 'x'> => {
-    const [qkv, [q, k, v]] = endToEnd<3>(['q', 'k', 'v'], [Q, KV, KV], l);
-    const [gateUp, [gate, up]] = endToEnd<2>(['gate', 'up'], [F, F], l);
+    const { joined: qkv, each: [q, k, v] } = takeTogether(arena, [`q.${l}`, `k.${l}`, `v.${l}`], maxTokens, [Q, KV, KV]) as Together<[Tensor, Tensor, Tensor]>;
+    const { joined: gateUp, each: [gate, up] } = takeTogether(arena, [`gate.${l}`, `up.${l}`], maxTokens, [F, F]) as Together<[Tensor, Tensor]>;
     const layer = {
       qkv, q, k, v,
       attnOut: take(`attention.${l}`, Q),
@@ -94,8 +113,7 @@ export function takeActivations(config: ModelConfig, arena: Taker, maxTokens: nu
       qRotated: config.qkNorm ? cheap?.qRotated ?? take(`q rotated.${l}`, Q) : q,
       kRotated: config.qkNorm ? cheap?.kRotated ?? take(`k rotated.${l}`, KV) : k,
     };
-    const ranks = lora ? ranksOf(l === 'any' ? lora.entries : lora.entries.filter((e) => e.layer === l)) : [];
-    return { ...layer, xa: Object.fromEntries([...ranks].map(([m, r]) => [m, take(`xa ${m}.${l}`, r)])) };
+    return { ...layer, ...takeXa(l, lora ? ranksOf(l === 'any' ? lora.entries : lora.entries.filter((e) => e.layer === l)) : new Map()) };
   };
   const shared = kept === 'layers' || kept === 'nothing' ? takeLayer('any') : null;
   const layers = Array.from({ length: config.numHiddenLayers }, (_, l) => {
@@ -129,8 +147,12 @@ export interface BackwardScratch {
   dv: Tensor;
   dqRaw: Tensor;
   dkRaw: Tensor;
+  /** dqRaw, dkRaw and dv end to end, and dGate and dUp, where they are for a joined product. */
+  dQkv: JoinedTensor | null;
+  dGateUp: JoinedTensor | null;
   /** Log-sum-exp and row sums of dOut * out, interleaved [M, H, 2]. */
   lseDelta: Tensor;
+  /** [M, 3 r]: of one projection, or of a joined group. */
   dxa: Tensor;
   /** What workgroups add up of a LoRA gradient before it is summed. */
   parts: Tensor;
@@ -141,25 +163,22 @@ export interface BackwardScratch {
 export function takeScratch(config: ModelConfig, arena: Taker, M: number, r: number, withDropout: boolean): { scratch: BackwardScratch; dropped: Tensor | null } {
   const { C, F, Q, KV } = widths(config);
   const widest = Math.max(C, F, Q);
-  const dq = arena.take('dq', M * Q);
-  const dk = arena.take('dk', M * KV);
+  const { joined: dQkv, each: [dqRaw, dkRaw, dv] } = takeTogether(arena, ['dq raw', 'dk raw', 'dv'], M, [Q, KV, KV]) as Together<[Tensor, Tensor, Tensor]>;
+  const { joined: dGateUp, each: [dGate, dUp] } = takeTogether(arena, ['d gate', 'd up'], M, [F, F]) as Together<[Tensor, Tensor]>;
   return {
     dropped: withDropout ? arena.take('dropped', M * widest) : null,
     scratch: {
       dStream: arena.take('d stream', M * C),
       dNormed: arena.take('d normed', M * C),
       dAct: arena.take('d activated', M * F),
-      dGate: arena.take('d gate', M * F),
-      dUp: arena.take('d up', M * F),
+      dGateUp, dGate, dUp,
       dAttnOut: arena.take('d attention', M * Q),
-      dq,
-      dk,
-      dv: arena.take('dv', M * KV),
-      dqRaw: config.qkNorm ? arena.take('dq raw', M * Q) : dq,
-      dkRaw: config.qkNorm ? arena.take('dk raw', M * KV) : dk,
+      dQkv, dqRaw, dkRaw, dv,
+      dq: config.qkNorm ? arena.take('dq', M * Q) : dqRaw,
+      dk: config.qkNorm ? arena.take('dk', M * KV) : dkRaw,
       lseDelta: arena.take('lse and delta', M * config.numAttentionHeads * 2),
-      dxa: arena.take('d xa', M * r),
-      parts: arena.take('parts of gradients', SPLITS * r * widest),
+      dxa: arena.take('d xa', M * 3 * r),
+      parts: arena.take('parts of gradients', SPLITS * r * Math.max(widest, Q + 2 * KV, 2 * F, 3 * C)),
       dDropped: withDropout ? arena.take('d dropped', M * widest) : null,
     },
   };

@@ -17,12 +17,14 @@ import { rope, ropeAppend } from '../engine/kernels/rope.ts';
 import { kvAppend } from '../engine/kernels/rows.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
+import type { JoinedTensor } from '../engine/segments.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { widths, type BackwardScratch, type LayerActivations } from './activations.ts';
 import type { BatchInputs } from './batchInputs.ts';
 import { layerAt, type ModelConfig } from './config.ts';
+import { GROUPS, joinedBackward, joinedForward, joinedNormed, type GroupName, type JoinedProjection } from './joined.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
-import type { ModelWeights, Projection } from './weights.ts';
+import type { ModelWeights } from './weights.ts';
 
 export interface RopeTable {
   /** [maxPositions, D/2] */
@@ -40,6 +42,8 @@ export interface DecoderContext {
   weights: ModelWeights;
   rope: RopeTables;
   inputs: BatchInputs;
+  /** Whether projections that read the same input are one product where they can be; default true. */
+  join?: boolean;
 }
 
 export interface LoraUse {
@@ -87,23 +91,24 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
     if (out) ops.push(...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream }));
     return ops;
   };
-  /** Projections of one normed input: one product where they lie together, the norm with it where nothing else reads it. */
-  const projectNormed = (normed: 'inputNormed' | 'midNormed', joined: Projection | null, row: Tensor | null, targets: [TargetModule, Tensor][]): Op[] => {
-    const adapted = targets.filter(([module]) => lora?.adapter.at(l, module));
-    const [x, gain] = normed === 'inputNormed' ? [a.x, w.inputNorm] : [a.mid, w.mlpNorm];
-    if (!joined || !row) return [...cheapOps(ctx, l, a, normed), ...targets.flatMap(([module, y]) => project(module, a[normed], y))];
-    const product = { label: name(targets.map(([module]) => module).join(' ')), rows: TOKENS, w: joined.weight, y: row, bias: joined.bias ?? undefined };
-    if (adapted.length === 0) return matmulNT(e, { ...product, x, norm: { gain, eps, out: a[normed] } });
-    return [...cheapOps(ctx, l, a, normed), ...matmulNT(e, { ...product, x: a[normed] }), ...adapted.flatMap(([module, y]) => loraBranch(ctx, lora, l, module, a[normed], y, a))];
+  /** Projections of one normed input: one product where they can be. */
+  const projectNormed = (group: GroupName, outputs: readonly Tensor[]): Op[] => {
+    const [normed, x, gain, places] = group === 'qkv' ? ['inputNormed' as const, a.x, w.inputNorm, a.qkv] : ['midNormed' as const, a.mid, w.mlpNorm, a.gateUp];
+    const xa = a.xaJoined[group] ?? null;
+    const joined = joinedProjection(ctx, lora, l, group, a, places);
+    if (joined && cache) return joinedNormed(e, joined, x, { gain, eps, out: a[normed] }, places!, xa);
+    const norm = cheapOps(ctx, l, a, normed);
+    if (joined) return [...norm, ...joinedForward(e, joined, a[normed], places!, xa)];
+    return [...norm, ...GROUPS[group].flatMap((module, i) => project(module, a[normed], outputs[i]!))];
   };
-  const ops = projectNormed('inputNormed', w.qkv, a.qkv, [['q_proj', a.q], ['k_proj', a.k], ['v_proj', a.v]]);
+  const ops = projectNormed('qkv', [a.q, a.k, a.v]);
   ops.push(...(cache ? cachedKeys(ctx, l, a, cache, name) : cheapOps(ctx, l, a, 'rotated')));
   ops.push(
     ...attention(e, {
       label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse,
     }),
     ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid),
-    ...projectNormed('midNormed', w.gateUp, a.gateUp, [['gate_proj', a.gate], ['up_proj', a.up]]),
+    ...projectNormed('gateUp', [a.gate, a.up]),
     ...cheapOps(ctx, l, a, 'activated'),
     ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next),
   );
@@ -155,13 +160,14 @@ function cachedKeys(ctx: DecoderContext, l: number, a: LayerActivations, cache: 
   ];
 }
 
-/** y += scaling · (x Aᵀ) Bᵀ beside a joined product; without dropout. */
-function loraBranch(ctx: DecoderContext, lora: LoraUse | null, l: number, module: TargetModule, x: Tensor, y: Tensor, a: LayerActivations): Op[] {
-  const entry = lora!.adapter.at(l, module)!;
-  return [
-    ...loraA(ctx, lora, l, module, x, a),
-    ...matmulNT(ctx.engine, { label: `${modulePath(l, module)} lora B`, rows: TOKENS, x: a.xa[module]!, w: entry.b, y, alpha: entry.scaling, add: 'accumulate' }),
-  ];
+/** The projections of a group as one product: where their weights and what they give lie together and, if one is adapted, all are alike and without dropout. */
+function joinedProjection(ctx: DecoderContext, lora: LoraUse | null, l: number, group: GroupName, a: LayerActivations, places: JoinedTensor | null): JoinedProjection | null {
+  const projection = ctx.weights.layers[l]![group];
+  if (!projection || !places || ctx.join === false) return null;
+  const label = `layer ${l} ${GROUPS[group].join(' ')}`;
+  if (!lora || !GROUPS[group].some((module) => lora.adapter.at(l, module))) return { label, ...projection, lora: null };
+  const adapted = lora.dropout === 0 && a.xaJoined[group] ? lora.adapter.group(l, group) : undefined;
+  return adapted ? { label, ...projection, lora: adapted } : null;
 }
 
 /** What the scores of a layer's attention are and which tokens they join. */
@@ -179,11 +185,8 @@ function rotaryOps(ctx: DecoderContext, l: number, name: (part: string) => strin
   const which = layerAt(config, l).rope;
   const table = which && ctx.rope[which];
   if (!table) return [];
-  const rotary = { headDim: config.headDim, positions: inputs.positions, ...table, inverse };
-  return [
-    ...rope(e, { label: name('q rotary'), heads: config.numAttentionHeads, x: q, ...rotary }),
-    ...rope(e, { label: name('k rotary'), heads: config.numKeyValueHeads, x: k, ...rotary }),
-  ];
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
+  return rope(e, { label: name('rotary'), heads, kvHeads, headDim, q, k, positions: inputs.positions, ...table, inverse });
 }
 
 /** dropout(x) Aᵀ. */
@@ -233,6 +236,12 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
       ...(dx && entry && lora.dropout > 0 ? droppedBranch(e, lora, entry, `${modulePath(l, module)} lora dX`, dx, s) : []),
     ];
   };
+  /** The same of a group that reads x. */
+  const backGroup = (group: GroupName, x: Tensor, places: JoinedTensor | null, gradients: readonly Tensor[], dx: Tensor | null): Op[] => {
+    const joined = joinedProjection(ctx, lora, l, group, a, places);
+    if (joined) return joinedBackward(e, joined, x, places!, a.xaJoined[group] ?? null, dx, s);
+    return GROUPS[group].flatMap((module, i) => back(module, x, gradients[i]!, dx, i > 0));
+  };
   /** What the backward pass needs again: the input of an adapted projection, rotated queries and keys. */
   const restored = (part: Parameters<typeof cheapOps>[3], needed: boolean): Op[] => (kept === 'cheap' && needed ? again(cheapOps(ctx, l, a, part)) : []);
   const belowAttention = needInput || adapted('q_proj', 'k_proj', 'v_proj');
@@ -251,8 +260,7 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   ops.push(
     ...gatedBackward(e, { label: name('gate'), activation: config.activation, cols: F, gate: a.gate, up: a.up, dOut: s.dAct, dGate: s.dGate, dUp: s.dUp }),
     ...restored('midNormed', adapted('gate_proj', 'up_proj')),
-    ...back('gate_proj', a.midNormed, s.dGate, belowMlp ? s.dNormed : null, false),
-    ...back('up_proj', a.midNormed, s.dUp, belowMlp ? s.dNormed : null, true),
+    ...backGroup('gateUp', a.midNormed, s.dGateUp, [s.dGate, s.dUp], belowMlp ? s.dNormed : null),
   );
   if (!belowMlp) return ops;
   const [dAttention, attentionNormOps] = outOfStream('o_proj', a.attnBranch, w.attentionOutNorm);
@@ -277,12 +285,9 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
       ...rmsNormBackward(e, { label: name('k norm'), rows: { kind: 'tokens', perToken: kvHeads }, cols: headDim, x: a.k, gain: w.kNorm, dOut: s.dk, dx: s.dkRaw, eps }),
     );
   }
-  const dx = needInput ? s.dNormed : null;
   ops.push(
     ...restored('inputNormed', adapted('q_proj', 'k_proj', 'v_proj')),
-    ...back('q_proj', a.inputNormed, s.dqRaw, dx, false),
-    ...back('k_proj', a.inputNormed, s.dkRaw, dx, true),
-    ...back('v_proj', a.inputNormed, s.dv, dx, true),
+    ...backGroup('qkv', a.inputNormed, s.dQkv, [s.dqRaw, s.dkRaw, s.dv], needInput ? s.dNormed : null),
   );
   if (needInput) {
     ops.push(...rmsNormBackward(e, { label: name('input norm'), rows: TOKENS, cols: C, x: a.x, gain: w.inputNorm, dOut: s.dNormed, dx: s.dStream, eps, accumulate: true }));

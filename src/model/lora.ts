@@ -1,6 +1,7 @@
 /**
  * Owns the LoRA parameters of a model: one flat buffer each for parameters, gradients and Adam's two moments, with every
- * A [r, in] and B [out, r] a view into it, so that the optimizer is a dispatch or two. Refuses to know files.
+ * A [r, in] and B [out, r] a view into it, so that the optimizer is a dispatch or two. Those of projections that read the same input lie one below the
+ * other where all are adapted alike, to be one product (joined.ts). Refuses to know files.
  *
  * y = x Wᵀ + scaling · (dropout(x) Aᵀ) Bᵀ, scaling = alpha / r, or alpha / sqrt(r) with rsLoRA (PEFT tuners/lora/layer.py).
  */
@@ -9,6 +10,7 @@ import { loraScaling, TARGET_MODULES, type LoraConfig, type TargetModule } from 
 import type { Engine } from '../engine/device.ts';
 import { createTensor, destroyTensor, readTensor, viewTensor, writeTensor, type Tensor, type Weight } from '../engine/tensor.ts';
 import type { ModelConfig } from './config.ts';
+import { GROUP_NAMES, GROUPS, type GroupName, type LoraGroup } from './joined.ts';
 
 /** [out, in] of a projection. */
 export function projectionShape(config: ModelConfig, module: TargetModule): [out: number, inFeatures: number] {
@@ -78,6 +80,41 @@ const aligned = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
 export const adapterElements = (model: ModelConfig, r: number, targets: readonly LoraTarget[]): number =>
   targets.reduce((sum, t) => sum + projectionShape(model, t.module).reduce((n, side) => n + aligned((t.r ?? r) * side), 0), 0);
 
+interface Place extends Pick<LoraEntry, 'layer' | 'module' | 'outFeatures' | 'inFeatures' | 'r' | 'loraAlpha' | 'scaling'> {
+  /** Elements from the start of the flat arrays of a checkpoint: target by target, A before B. */
+  aStored: number;
+  bStored: number;
+}
+
+/** The places of a whole group that is adapted alike, without gaps between them; null where there is no such group. */
+function groupOf(places: readonly Place[], layer: number, name: GroupName): Place[] | null {
+  const found = GROUPS[name].map((module) => places.find((p) => p.layer === layer && p.module === module));
+  const whole = found.filter((p) => p !== undefined);
+  const [first] = whole;
+  if (!first || whole.length < found.length) return null;
+  const alike = whole.every((p) => p.r === first.r && p.scaling === first.scaling && (p.r * p.inFeatures) % ALIGN === 0 && (p.r * p.outFeatures) % ALIGN === 0);
+  return alike ? whole : null;
+}
+
+/** Where each A and B lies in the flat buffers: a group's A one below the other, then its B; everything else as it is stored. */
+function flatOrder(places: readonly Place[], groups: readonly (readonly Place[])[]): Map<Place, { aStart: number; bStart: number }> {
+  const starts = new Map<Place, { aStart: number; bStart: number }>();
+  let cursor = 0;
+  for (const place of places) {
+    if (starts.has(place)) continue;
+    const together = groups.find((g) => g.includes(place)) ?? [place];
+    for (const p of together) {
+      starts.set(p, { aStart: cursor, bStart: 0 });
+      cursor += aligned(p.r * p.inFeatures);
+    }
+    for (const p of together) {
+      starts.get(p)!.bStart = cursor;
+      cursor += aligned(p.r * p.outFeatures);
+    }
+  }
+  return starts;
+}
+
 export class LoraAdapter {
   readonly config: LoraConfig;
   /** Largest rank of any module. */
@@ -92,6 +129,8 @@ export class LoraAdapter {
   readonly modelLayers: number;
   readonly #engine: Engine;
   readonly #byTarget = new Map<string, LoraEntry>();
+  readonly #groups = new Map<string, LoraGroup>();
+  readonly #places: readonly (Place & { aStart: number; bStart: number })[];
   #training: { grads: Tensor; m: Tensor; v: Tensor } | null = null;
 
   constructor(engine: Engine, model: ModelConfig, config: LoraConfig, targets: readonly LoraTarget[]) {
@@ -99,14 +138,21 @@ export class LoraAdapter {
     this.config = config;
     this.modelLayers = model.numHiddenLayers;
     let cursor = 0;
-    const places = targets.map(({ layer, module, r = config.r, loraAlpha = config.loraAlpha }) => {
+    const stored = targets.map(({ layer, module, r = config.r, loraAlpha = config.loraAlpha }): Place => {
       const [outFeatures, inFeatures] = projectionShape(model, module);
-      const aStart = cursor;
-      const bStart = aStart + aligned(r * inFeatures);
-      cursor = bStart + aligned(outFeatures * r);
+      const aStored = cursor;
+      const bStored = aStored + aligned(r * inFeatures);
+      cursor = bStored + aligned(outFeatures * r);
       const scaling = loraScaling({ r, loraAlpha, useRslora: config.useRslora });
-      return { layer, module, outFeatures, inFeatures, aStart, bStart, r, loraAlpha, scaling };
+      return { layer, module, outFeatures, inFeatures, aStored, bStored, r, loraAlpha, scaling };
     });
+    const groups = [...new Set(targets.map((t) => t.layer))].flatMap((layer) => GROUP_NAMES.flatMap((name) => {
+      const members = groupOf(stored, layer, name);
+      return members ? [{ layer, name, members }] : [];
+    }));
+    const starts = flatOrder(stored, groups.map((g) => g.members));
+    const places = stored.map((p) => ({ ...p, ...starts.get(p)! }));
+    this.#places = places;
     this.maxRank = places.reduce((max, p) => Math.max(max, p.r), 1);
     this.elements = cursor;
     this.params = createTensor(engine, 'lora params', cursor);
@@ -115,7 +161,7 @@ export class LoraAdapter {
       label, dtype: 'f32', rows, cols,
       parts: [{ rowStart: 0, rows, tensor: viewTensor(this.params, label, start, rows * cols) }],
     });
-    this.entries = places.map((p) => {
+    this.entries = places.map(({ aStored: _a, bStored: _b, ...p }) => {
       const path = modulePath(p.layer, p.module);
       const entry: LoraEntry = {
         ...p,
@@ -129,6 +175,21 @@ export class LoraAdapter {
       this.#byTarget.set(`${p.layer}.${p.module}`, entry);
       return entry;
     });
+    for (const { layer, name, members } of groups) {
+      const [{ r, scaling, inFeatures }] = members as [Place];
+      const { aStart, bStart } = starts.get(members[0]!)!;
+      const label = `layer ${layer} ${GROUPS[name].join(' ')}`;
+      this.#groups.set(`${layer}.${name}`, {
+        a: weight(`${label} lora_A`, aStart, r * members.length, inFeatures),
+        b: weight(`${label} lora_B`, bStart, members.reduce((n, p) => n + p.outFeatures, 0), r),
+        dA: this.params, dB: this.params, r, scaling,
+      });
+    }
+  }
+
+  /** The A of a whole group as one matrix, and its B; undefined where it is not adapted alike. */
+  group(layer: number, name: GroupName): LoraGroup | undefined {
+    return this.#groups.get(`${layer}.${name}`);
   }
 
   at(layer: number, module: TargetModule): LoraEntry | undefined {
@@ -145,6 +206,11 @@ export class LoraAdapter {
         e.dA = viewTensor(grads, `d ${e.a.label}`, e.aStart, e.a.rows * e.a.cols);
         e.dB = viewTensor(grads, `d ${e.b.label}`, e.bStart, e.b.rows * e.b.cols);
       }
+      const sameIn = (of: Weight): Tensor => {
+        const { tensor } = of.parts[0]!;
+        return { ...tensor, label: `d ${of.label}`, buffer: grads.buffer };
+      };
+      for (const g of this.#groups.values()) Object.assign(g, { dA: sameIn(g.a), dB: sameIn(g.b) });
     }
     return this.#training;
   }
@@ -187,21 +253,32 @@ export class LoraAdapter {
     );
   }
 
-  /** Everything a checkpoint needs, as flat arrays. */
+  /** Everything a checkpoint needs, as flat arrays: target by target, A before B, each from a multiple of 64 elements. */
   async snapshot(): Promise<{ params: Float32Array; m: Float32Array; v: Float32Array }> {
     const { m, v } = this.training();
-    return {
-      params: await readTensor(this.#engine, this.params),
-      m: await readTensor(this.#engine, m),
-      v: await readTensor(this.#engine, v),
-    };
+    const stored = async (tensor: Tensor): Promise<Float32Array> => this.#reordered(await readTensor(this.#engine, tensor), 'stored');
+    return { params: await stored(this.params), m: await stored(m), v: await stored(v) };
   }
 
   restore(state: { params: Float32Array; m?: Float32Array; v?: Float32Array }): void {
-    writeTensor(this.#engine, this.params, state.params);
+    const write = (tensor: Tensor, flat: Float32Array): void => writeTensor(this.#engine, tensor, this.#reordered(flat, 'placed'));
+    write(this.params, state.params);
     const { m, v } = state;
-    if (m) writeTensor(this.#engine, this.training().m, m);
-    if (v) writeTensor(this.#engine, this.training().v, v);
+    if (m) write(this.training().m, m);
+    if (v) write(this.training().v, v);
+  }
+
+  /** A flat array in the order of checkpoints, or in that of the buffers. */
+  #reordered(flat: Float32Array, into: 'stored' | 'placed'): Float32Array {
+    if (this.#groups.size === 0) return flat;
+    const out = new Float32Array(flat.length);
+    for (const p of this.#places) {
+      for (const [stored, placed, n] of [[p.aStored, p.aStart, p.r * p.inFeatures], [p.bStored, p.bStart, p.outFeatures * p.r]] as const) {
+        const [from, to] = into === 'stored' ? [placed, stored] : [stored, placed];
+        out.set(flat.subarray(from, from + n), to);
+      }
+    }
+    return out;
   }
 
   destroy(): void {

@@ -49,6 +49,10 @@ export interface MemoryQuestion {
 /** Bytes asked for of one that only counts. */
 class Counter implements Taker {
   bytes = 0;
+  readonly maxBinding: number;
+  constructor(maxBinding: number) {
+    this.maxBinding = maxBinding;
+  }
   take(label: string, elements: number): Tensor {
     const byteLength = Math.max(16, elements * 4);
     this.bytes += byteLength;
@@ -56,8 +60,8 @@ class Counter implements Taker {
   }
 }
 
-const counted = (take: (arena: Taker) => void): number => {
-  const arena = new Counter();
+const countedFor = (maxBinding: number) => (take: (arena: Taker) => void): number => {
+  const arena = new Counter(maxBinding);
   take(arena);
   return arena.bytes;
 };
@@ -79,6 +83,7 @@ export function forecastMemory(q: MemoryQuestion): MemoryForecast {
   const places = { entries: targets, config: lora };
   const elements = adapterElements(config, lora.r, targets);
   const dropout = lora.loraDropout > 0;
+  const counted = countedFor(q.maxBinding);
   const activations = counted((arena) => takeActivations(config, arena, maxTokens, places, recompute));
   const scratch = counted((arena) => takeScratch(config, arena, maxTokens, lora.r, dropout));
   let chunkRows = 1;

@@ -34,6 +34,8 @@ export interface PlanOptions {
   loraDropout: number;
   /** Default 'none'. */
   recompute?: RecomputePolicy;
+  /** Whether projections that read the same input are one product where they can be; default true. */
+  join?: boolean;
   /** Measure kernel variants that this device has not measured; by default on GPUs. */
   tune?: boolean | TuneOptions;
   training: Pick<TrainingConfig, 'adamBeta1' | 'adamBeta2' | 'adamEpsilon' | 'weightDecay' | 'maxGradNorm'>;
@@ -96,9 +98,9 @@ export class TrainingPlan {
   }
 
   async #build(): Promise<void> {
-    const { engine, config, weights, adapter, maxTokens, maxTargets, loraDropout, training, recompute = 'none' } = this.#options;
+    const { engine, config, weights, adapter, maxTokens, maxTargets, loraDropout, training, recompute = 'none', join } = this.#options;
     const arena = this.#arena;
-    const ctx: DecoderContext = { engine, config, weights, rope: this.#rope, inputs: this.inputs };
+    const ctx: DecoderContext = { engine, config, weights, rope: this.#rope, inputs: this.inputs, join };
     const acts = takeActivations(config, arena, maxTokens, adapter, recompute);
     const { scratch, dropped } = takeScratch(config, arena, maxTokens, adapter.maxRank, loraDropout > 0);
     const head = takeHead(engine, config, arena, maxTargets, this.stats, true);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inverseFrequencies, rope, ropeAppend, ropeTables, type RopeTableConfig } from '../../src/engine/kernels/rope.ts';
+import type { Tensor } from '../../src/engine/tensor.ts';
 import { rope as twin } from '../reference/rope.ts';
 import { normal, openKit, uniform, type Kit } from './run.ts';
 
@@ -53,25 +54,27 @@ describe('rotary positions', () => {
   });
   afterAll(() => kit.close());
 
-  it.each([[1, 6], [3, 10], [9, 64], [2, 128], [5, 18]])('%i heads of %i: turned as the twin, and back again', async (heads, headDim) => {
+  it.each([[1, 1, 6], [3, 1, 10], [9, 3, 64], [2, 2, 128], [5, 1, 18]])('%i heads on %i of %i: turned as the twin, and back again', async (heads, kvHeads, headDim) => {
     const M = 11;
-    const width = heads * headDim;
     const { cos, sin } = ropeTables({ headDim, ropeTheta: 10_000, ropeScaling: { type: 'default' }, maxPositions: 40 });
     const next = uniform(5);
     const positions = Uint32Array.from({ length: M }, () => Math.floor(next() * 40));
-    const x = normal((M + 1) * width, 1);
-    const t = { x: kit.tensor('x', x), positions: kit.tensor('positions', positions), cos: kit.tensor('cos', cos), sin: kit.tensor('sin', sin) };
-    const args = { label: 'test', heads, headDim, ...t };
+    const both = [{ of: heads, x: normal((M + 1) * heads * headDim, 1) }, { of: kvHeads, x: normal((M + 1) * kvHeads * headDim, 2) }];
+    const [q, k] = both.map(({ x }) => kit.tensor('x', x)) as [Tensor, Tensor];
+    const args = { label: 'test', heads, kvHeads, headDim, q, k, positions: kit.tensor('positions', positions), cos: kit.tensor('cos', cos), sin: kit.tensor('sin', sin) };
+    const check = async (wanted: (x: Float64Array, of: number) => Float64Array): Promise<void> => {
+      for (const [i, { of, x }] of both.entries()) {
+        const n = M * of * headDim;
+        const got = await kit.read([q, k][i]!);
+        expect(got.subarray(0, n)).toBeAllclose(wanted(x.subarray(0, n), of), 'f32');
+        expect(got.subarray(n)).toEqual(Float32Array.from(x.subarray(n)));
+      }
+    };
     await kit.run(rope(kit.engine, args), { tokens: M });
-    const turned = await kit.read(t.x);
-    const want = twin(x.subarray(0, M * width), heads, headDim, positions, cos, sin);
-    expect(turned.subarray(0, M * width)).toBeAllclose(want);
-    expect(turned.subarray(M * width)).toEqual(Float32Array.from(x.subarray(M * width)));
-
+    await check((x, of) => twin(x, of, headDim, positions, cos, sin));
     await kit.run(rope(kit.engine, { ...args, inverse: true }), { tokens: M });
-    const back = twin(want, heads, headDim, positions, cos, sin, true);
-    expect((await kit.read(t.x)).subarray(0, M * width)).toBeAllclose(back);
-    expect(back).toBeAllclose(x.subarray(0, M * width), 'f32');
+    await check((x, of) => twin(twin(x, of, headDim, positions, cos, sin), of, headDim, positions, cos, sin, true));
+    await check((x) => x);
   });
 
   it.each([[9, 3, 64], [2, 1, 18]])('generating, %i heads on %i of %i: queries are turned in place, turned keys and values go behind the cached ones', async (heads, kvHeads, headDim) => {

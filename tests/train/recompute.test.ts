@@ -25,6 +25,7 @@ describe('activations that are computed again', () => {
   it.each<[string, RigOptions]>([
     ['all projections with dropout', { config: THREE, lora: { loraDropout: 0.3 } }],
     ['head norms and outer norms', { config: SANDWICH, lora: { loraDropout: 0.3 } }],
+    ['projections that are one product', { config: { ...SANDWICH, hiddenSize: 32, intermediateSize: 48, headDim: 8 } }],
     ['queries and values only', { config: { ...TINY_QWEN3, numHiddenLayers: 3 }, lora: { targetModules: ['q_proj', 'v_proj'] } }],
     ['the last projection only', { config: THREE, lora: { targetModules: ['down_proj'] } }],
   ])('give the bits of those that were kept, in a whole run and in its validation: %s', async (_, options) => {

@@ -6,15 +6,9 @@ import columnsBy4 from '../../../shaders/lib/columns_by4.wgsl?raw';
 import columnsOdd from '../../../shaders/lib/columns_odd.wgsl?raw';
 import leftBy4 from '../../../shaders/lib/left_by4.wgsl?raw';
 import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
-import lowRank from '../../../shaders/lib/low_rank.wgsl?raw';
-import lowRankNone from '../../../shaders/lib/low_rank_none.wgsl?raw';
 import productNN from '../../../shaders/lib/product_nn.wgsl?raw';
 import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
 import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
-import sums from '../../../shaders/lib/sums.wgsl?raw';
-import tile from '../../../shaders/lib/tile.wgsl?raw';
-import rowNorm from '../../../shaders/lib/row_norm.wgsl?raw';
-import rowNormNone from '../../../shaders/lib/row_norm_none.wgsl?raw';
 import weightBy4F32 from '../../../shaders/lib/weight_by4_f32.wgsl?raw';
 import weightBy4Packed from '../../../shaders/lib/weight_by4_packed.wgsl?raw';
 import weightBy4Quantised from '../../../shaders/lib/weight_by4_quantised.wgsl?raw';
@@ -31,83 +25,16 @@ import tnSubgroup from '../../../shaders/matmul_tn_subgroup.wgsl?raw';
 import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
 import sumParts from '../../../shaders/sum_parts.wgsl?raw';
 import type { Engine } from '../device.ts';
-import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type KernelSpec, type Op, type Rows } from '../kernel.ts';
+import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type Op, type Rows } from '../kernel.ts';
+import { segmentParams, type Segments } from '../segments.ts';
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
-import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass, type TiledVariant } from '../variants.ts';
+import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
+import {
+  directLaunch, isTiled, lanesOf, over, rowLaunch, segmentLibrary, sharedBy, spec, SPLITS, tiledLaunch, tileOf, tilingOf, withBranch, withSums, type Launch, type Side,
+} from './matmulLaunch.ts';
 import { rmsNorm } from './rmsNorm.ts';
 
-type Grid = [number, number, number];
-
-/** A kernel body, its constants, and its workgroups for `rows` x `columns` of output. */
-interface Launch {
-  body: string;
-  constants?: Record<string, number | boolean>;
-  grid: (rows: number, columns: number) => Grid;
-}
-
-const over = (n: number, size: number): number => Math.ceil(n / size);
-
-/** A thread a 4 x 4 tile. */
-const directLaunch = (body: string): Launch => ({ body, grid: (rows, columns) => linearGrid(over(rows, 4) * over(columns, 4), 32) });
-
-/** Threads that broadcast to each other: software adapters have subgroups of 4 and 8, a GPU's would be left half empty by so few. */
-const lanesOf = (e: Engine): number => (e.info.software ? 8 : 32);
-/** Rows (or columns) that lanes share: 16 where there are more than 8. More of them amortise what a thread loads of its own. */
-const sharedBy = (extent: number): { TALL: boolean; height: number } => (extent > 8 ? { TALL: true, height: 16 } : { TALL: false, height: 8 });
-
-/** Workgroups that a split sum is dealt to. */
-export const SPLITS = 8;
-
-/** A workgroup a tile of TY * 8 rows x TX * 4 columns, twice as many where WIDE (lib/tile.wgsl). */
-interface TileShape {
-  TX: number;
-  TY: number;
-  SLICES: number;
-  DEPTH: number;
-  WIDE: boolean;
-  AHEAD: boolean;
-}
-/** All within 16 KB of workgroup memory and 256 threads, which every device has. */
-const TILES: Record<Exclude<TiledVariant, 'tiledThin'>, TileShape> = {
-  'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false, AHEAD: false },
-  'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false, AHEAD: false },
-  'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
-  'tiled128x64': { TX: 8, TY: 16, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
-  'tiled128x128': { TX: 16, TY: 16, SLICES: 1, DEPTH: 8, WIDE: true, AHEAD: true },
-};
-/**
- * DEPTH, the steps of the sum held in workgroup memory, is small on software: SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and
- * tiles only run there to be tested.
- */
-const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileShape => {
-  const { software } = e.info;
-  if (variant === 'tiledThin') return { TX: 4, TY: 1, WIDE: false, AHEAD: true, ...(software ? { SLICES: 4, DEPTH: 8 } : { SLICES: 16, DEPTH: 64 }) };
-  if (skinny) return { TX: 4, TY: 2, WIDE: false, AHEAD: !software, ...(software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) };
-  return { ...TILES[variant], ...(software ? { DEPTH: 4 } : {}) };
-};
-const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
-
-/** `splits`: workgroups that share each tile's sum. */
-const tiledLaunch = (body: string, shape: TileShape, constants: Record<string, number>, splits = 1): Launch => ({
-  body: [sums, tile, body].join('\n'),
-  constants: { ...shape, ...constants },
-  grid: (rows, columns) => [over(rows, shape.TY * 8), over(columns, shape.TX * (shape.WIDE ? 8 : 4)), splits],
-});
-/** A kernel that may take a low-rank branch along: `binding` of its left operand, 0 without one. */
-const withBranch = (body: string, binding: number): string => `${binding > 0 ? lowRank : lowRankNone}\n${body}`;
-/** What a split product is tiled by, and over how many workgroups; null for a kernel without tiles. */
-const tilingOf = (variant: MatmulVariant): { tiles: TiledVariant; splits: number } | null =>
-  variant === 'split' ? { tiles: 'tiled', splits: SPLITS } : isTiled(variant) ? { tiles: variant, splits: 1 } : null;
-
-const rowLaunch = (NORM: boolean): Launch => ({ body: `${NORM ? rowNorm : rowNormNone}\n${ntRow}`, constants: { NORM }, grid: (_, columns) => linearGrid(columns, 8) });
-
-const spec = (name: string, variant: MatmulVariant, launch: Launch, rest: { library: string[]; constants: Record<string, number | boolean>; access: KernelSpec['access'] }): KernelSpec => ({
-  name: variant === 'direct' ? name : `${name}_${variant}`,
-  body: [...rest.library, launch.body].join('\n'),
-  constants: { ...rest.constants, ...launch.constants },
-  subgroups: variant === 'subgroup',
-  access: rest.access,
-});
+export { SPLITS };
 
 /** Loaders of the weight: four elements at a time where rows are multiples of 4. */
 function weightLoader(dtype: StorageType, by4: boolean): { library: string[]; constants: Record<string, number>; weight?: StorageType } {
@@ -149,11 +76,11 @@ function sumOfParts(e: Engine, label: string, rows: Rows, cols: number, size: nu
 const partLabel = (label: string, w: Weight, i: number): string => (w.parts.length > 1 ? `${label} part ${i}` : label);
 
 /**
- * A product of low rank added to another: LoRA's branch. Tiled kernels append it to their sum, in the same accumulators; for the others it is an op of its own
- * that accumulates.
+ * A product of low rank added to another: LoRA's branch. Tiled kernels append it to their sum, in the same accumulators, and the row kernel adds it; for the
+ * others it is an op of its own that accumulates.
  */
 export interface LowRank {
-  /** [M, r] */
+  /** [M, r]; NT with segments: [M, segments · r], each its own. */
   left: Tensor;
   /** NT: [N, r]. NN: [r, K]. In f32. */
   right: Weight;
@@ -163,17 +90,23 @@ export interface LowRank {
 
 /** The part of a low-rank weight, where a kernel takes it along. */
 const takenAlong = (variant: MatmulVariant, branch: LowRank | undefined): Tensor | null =>
-  branch && isTiled(variant) && branch.right.parts.length === 1 && branch.right.dtype === 'f32' ? branch.right.parts[0]!.tensor : null;
+  branch && (isTiled(variant) || variant === 'row') && branch.right.parts.length === 1 && branch.right.dtype === 'f32' ? branch.right.parts[0]!.tensor : null;
 
 export interface MatmulNT {
   label: string;
   rows: Rows;
   /** [M, K] */
   x: Tensor;
-  /** [N, K] */
+  /** [N, K]; of one part where y has segments. */
   w: Weight;
   /** [M, N] */
   y: Tensor;
+  /** y's columns are those of several matrices end to end in it. Not together with row starts, 'add' of a tensor or an alpha. */
+  segments?: Segments;
+  /** x is [M, segments · K]: each segment is the product of its own columns of x. */
+  sliced?: boolean;
+  /** To be served as a product with few columns. Default: up to SKINNY. */
+  skinny?: boolean;
   alpha?: number;
   /** 'accumulate': into y. A tensor of y's shape, another buffer than y: y = ... + it. */
   add?: 'accumulate' | Tensor;
@@ -181,22 +114,23 @@ export interface MatmulNT {
   bias?: Tensor;
   /** Added before the bias; not together with row starts. */
   branch?: LowRank;
-  /** The product is that of x's RMSNorm, which the row kernel folds in; others write it to `out` [M, K] first. Not together with `branch` or row starts. */
+  /** The product is that of x's RMSNorm, which the row kernel folds in; others write it to `out` [M, K] first. Not together with row starts. */
   norm?: { gain: Tensor; eps: number; out: Tensor };
   /** First row of x and of y. */
   xRowStart?: number;
   yRowStart?: number;
 }
 
+/** `branch`: binding of a low-rank branch's left operand, 0 without one. */
 function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number, norm: boolean): Launch {
   const skinny = shape === 'matmulNT.skinny';
   if (isTiled(variant)) return tiledLaunch(withBranch(ntTiled, branch), tileOf(e, variant, skinny), { BRANCH: branch });
   const LANES = lanesOf(e);
-  if (variant === 'row') return rowLaunch(norm);
+  if (variant === 'row') return rowLaunch(ntRow, norm, branch);
   if (variant === 'direct') return directLaunch(ntDirect);
   const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
   return {
-    body: `${sums}\n${ntSubgroup}`,
+    body: withSums(ntSubgroup),
     constants: { LANES, TALL, LANES_ALONG_M: skinny },
     grid: skinny ? (rows, columns) => [over(rows, 4 * LANES), over(columns, height), 1] : (rows, columns) => [over(rows, height), over(columns, 4 * LANES), 1],
   };
@@ -204,11 +138,11 @@ function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: numbe
 
 /** y[M, N] = alpha * x[M, K] w[N, K]^T + bias[N] (+ y or another tensor). */
 export function matmulNT(e: Engine, o: MatmulNT): Op[] {
-  const { w, rows } = o;
+  const { w, rows, segments, sliced = false } = o;
   const K = w.cols;
-  const most = mostRows(rows, [o.x, K, o.xRowStart], [o.y, w.rows, o.yRowStart]);
-  const shape: ShapeClass = w.rows <= SKINNY ? 'matmulNT.skinny' : most <= FEW_ROWS ? 'matmulNT.row' : 'matmulNT.wide';
-  const key = keyOf(shape, most, w.rows, K, w.dtype);
+  const most = mostRows(rows, [o.x, K * (sliced ? segments!.columns.length : 1), o.xRowStart], [o.y, w.rows, o.yRowStart]);
+  const shape: ShapeClass = most <= FEW_ROWS ? 'matmulNT.row' : o.skinny ?? w.rows <= SKINNY ? 'matmulNT.skinny' : 'matmulNT.wide';
+  const key = keyOf(shape, most, w.rows, K, w.dtype, segments?.columns.length);
   const variant = chosenVariant(e, shape, key);
   const { branch, norm } = o;
   if (norm && variant !== 'row') {
@@ -218,13 +152,13 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     return [{ ...normed[0]!, choice }, ...normed.slice(1), { ...product!, choice: undefined }, ...rest];
   }
   const along = takenAlong(variant, branch);
-  const launch = launchNT(e, shape, variant, w.rows, along ? 7 : 0, norm !== undefined);
+  const launch = launchNT(e, shape, variant, w.rows, along ? 7 + (norm ? 1 : 0) : 0, norm !== undefined);
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
-      library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, productNT],
-      constants: { ...loader.constants, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
-      access: ['read', 'read', 'read', 'read', 'write', ...(along ? ['read', 'read'] as const : norm ? ['read'] as const : [])],
+      library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNT],
+      constants: { ...loader.constants, SLICED: sliced, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
+      access: ['read', 'read', 'read', 'read', 'write', ...(norm ? ['read'] as const : []), ...(along ? ['read', 'read'] as const : [])],
     }),
     weight: loader.weight,
   });
@@ -236,15 +170,16 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     layout: kernel.layout,
     params: [
       ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha), f32(norm?.eps ?? 0),
+      ...segmentParams(segments),
     ],
     // What is not given is bound to x, which is only read too.
-    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(along ? [branch!.left, along] : norm ? [norm.gain] : [])],
-    grid: (dims) => launch.grid(rowCount(rows, dims), part.rows),
+    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(norm ? [norm.gain] : []), ...(along ? [branch!.left, along] : [])],
+    grid: (dims) => launch.grid(rowCount(rows, dims), segments?.columns ?? part.rows),
     flops: (dims) => 2 * rowCount(rows, dims) * part.rows * (K + (along ? r : 0)),
     ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o)) } : {}),
   }));
   if (!branch || along) return ops;
-  return [...ops, ...matmulNT(e, { label: `${o.label} lora B`, rows, x: branch.left, w: branch.right, y: o.y, alpha: branch.scale, add: 'accumulate' })];
+  return [...ops, ...matmulNT(e, { label: `${o.label} lora B`, rows, x: branch.left, w: branch.right, y: o.y, alpha: branch.scale, add: 'accumulate', segments, sliced: segments !== undefined })];
 }
 
 export interface MatmulNN {
@@ -252,10 +187,14 @@ export interface MatmulNN {
   rows: Rows;
   /** [M, N] */
   dy: Tensor;
-  /** [N, K] */
+  /** [N, K]; of one part where dy has segments. */
   w: Weight;
   /** [M, K] */
   dx: Tensor;
+  /** dy's columns are those of several matrices end to end in it. Not together with row starts. */
+  segments?: Segments;
+  /** dx is [M, segments · K]: K columns for each segment, the sum over its own columns alone. Without a branch. */
+  apart?: boolean;
   alpha?: number;
   /** Default false: dx is overwritten. */
   accumulate?: boolean;
@@ -272,21 +211,22 @@ function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: 
   if (tiling) return tiledLaunch(withBranch(nnTiled, branch), tileOf(e, tiling.tiles, shape === 'matmulNN.skinny'), { BRANCH: branch, SPLITS: tiling.splits }, tiling.splits);
   const LANES = lanesOf(e);
   if (variant === 'direct') return directLaunch(nnDirect);
-  return { body: `${sums}\n${nnSubgroup}`, constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
+  return { body: withSums(nnSubgroup), constants: { LANES }, grid: (rows, columns) => [over(rows, 16), over(columns, 4 * LANES), 1] };
 }
 
 /** dx[M, K] (+)= alpha * dy[M, N] w[N, K]. */
 export function matmulNN(e: Engine, o: MatmulNN): Op[] {
-  const { w, rows } = o;
+  const { w, rows, segments, apart = false } = o;
   const K = w.cols;
+  const columns: Side = apart ? segments!.columns.map(() => K) : K;
   const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
-  const most = mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K, o.dxRowStart]);
-  const key = keyOf(shape, most, w.rows, K, w.dtype);
+  const most = mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K * (apart ? segments!.columns.length : 1), o.dxRowStart]);
+  const key = keyOf(shape, most, w.rows, K, w.dtype, segments?.columns.length);
   const variant = splitOr(chosenVariant(e, shape, key), o.parts);
   const split = partsFor(variant, o.parts, most * K);
   const { branch } = o;
   const loader = weightLoader(w.dtype, K % 4 === 0);
-  const leftIsBy4 = w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
+  const leftIsBy4 = segments ? segments.columns.every((n) => n % 4 === 0) : w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
   const alpha = o.alpha ?? 1;
   const r = branch?.right.rows ?? 0;
   const ops = w.parts.flatMap((part, i): Op[] => {
@@ -296,8 +236,8 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
     const launch = launchNN(e, shape, variant, along ? 5 : 0);
     const kernel = compileKernel(e, {
       ...spec('matmul_nn', variant, launch, {
-        library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, productNN],
-        constants: { ...loader.constants, ACCUMULATE: accumulate && !split },
+        library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNN],
+        constants: { ...loader.constants, APART: apart, ACCUMULATE: accumulate && !split },
         access: ['read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
       }),
       weight: loader.weight,
@@ -309,9 +249,10 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
       layout: kernel.layout,
       params: [
         ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, split ? 0 : o.dxRowStart ?? 0, f32(alpha), most * K, r, f32((branch?.scale ?? 1) / alpha),
+        ...segmentParams(segments),
       ],
       tensors: [o.dy, part.tensor, split ?? o.dx, ...(along ? [branch!.left, along] : [])],
-      grid: (dims) => launch.grid(rowCount(rows, dims), K),
+      grid: (dims) => launch.grid(rowCount(rows, dims), columns),
       flops: (dims) => 2 * rowCount(rows, dims) * (part.rows + (along ? r : 0)) * K,
       ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o), o.parts) } : {}),
     };
@@ -333,6 +274,8 @@ export interface MatmulTN {
   qCols: number;
   /** [P, Q] */
   out: Tensor;
+  /** p's columns are those of several matrices end to end in it, and q is [M, segments · Q]: rows of out are the product with their own segment's. */
+  segments?: Segments;
   alpha?: number;
   /** Default true. */
   accumulate?: boolean;
@@ -340,36 +283,36 @@ export interface MatmulTN {
   parts?: Tensor;
 }
 
-function launchTN(e: Engine, variant: MatmulVariant, P: number, Q: number): Launch {
+function launchTN(e: Engine, variant: MatmulVariant, P: Side, Q: number, ownP: boolean): Launch {
   const tiling = tilingOf(variant);
   if (tiling) return tiledLaunch(tnTiled, tileOf(e, tiling.tiles, true), { SPLITS: tiling.splits }, tiling.splits);
   if (variant === 'direct') return directLaunch(tnDirect);
   const LANES = lanesOf(e);
-  const [wide, narrow] = [Math.max(P, Q), Math.min(P, Q)];
-  const { TALL, height } = sharedBy(narrow);
-  return { body: `${sums}\n${tnSubgroup}`, constants: { LANES, TALL, OWN_P: P > Q }, grid: () => [over(wide, 4 * LANES), over(narrow, height), 1] };
+  const [wide, narrow] = ownP ? [P, Q] : [Q, over(P, 1)];
+  const { TALL, height } = sharedBy(over(narrow, 1));
+  return { body: withSums(tnSubgroup), constants: { LANES, TALL, OWN_P: ownP }, grid: () => [over(wide, 4 * LANES), over(narrow, height), 1] };
 }
 
 /** out[P, Q] (+)= alpha * sum_m p[m, P] q[m, Q]; with no rows nothing is written. */
 export function matmulTN(e: Engine, o: MatmulTN): Op[] {
-  const { rows, pCols: P, qCols: Q, parts } = o;
+  const { rows, pCols: P, qCols: Q, parts, segments } = o;
   const shape: ShapeClass = 'matmulTN.skinny';
-  const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q, 0]), P, Q, 'f32');
+  const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q * (segments?.columns.length ?? 1), 0]), P, Q, 'f32', segments?.columns.length);
   const variant = splitOr(chosenVariant(e, shape, key), parts);
   const split = partsFor(variant, parts, P * Q);
-  const launch = launchTN(e, variant, P, Q);
+  const launch = launchTN(e, variant, segments?.columns ?? P, Q, segments !== undefined || P > Q);
   const accumulate = o.accumulate ?? true;
-  const by4 = tilingOf(variant) !== null && P % 4 === 0 && Q % 4 === 0;
+  const by4 = tilingOf(variant) !== null && Q % 4 === 0 && (segments?.columns ?? [P]).every((n) => n % 4 === 0);
   const product: Op = {
     label: o.label,
     ...compileKernel(e, spec('matmul_tn', variant, launch, {
-      library: [productTN, by4 ? columnsBy4 : columnsOdd],
+      library: [segmentLibrary(segments), productTN, by4 ? columnsBy4 : columnsOdd],
       constants: { ACCUMULATE: accumulate && !split },
       access: ['read', 'read', 'write'],
     })),
-    params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1)],
+    params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1), ...segmentParams(segments)],
     tensors: [o.p, o.q, split ?? o.out],
-    grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(P, Q)),
+    grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(segments?.columns ?? P, Q)),
     flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
     choice: choiceOf(e, shape, key, variant, [o.p, o.q], o.out, (view) => matmulTN(view, o), parts),
   };

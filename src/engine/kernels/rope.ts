@@ -57,10 +57,13 @@ export function ropeTables(config: RopeTableConfig): { cos: Float32Array<ArrayBu
 export interface RopeArgs {
   label: string;
   heads: number;
+  kvHeads: number;
   /** D, even. */
   headDim: number;
-  /** [M, heads * D], in place. */
-  x: Tensor;
+  /** [M, H * D], in place. */
+  q: Tensor;
+  /** [M, Hkv * D], in place. */
+  k: Tensor;
   /** u32 [M] */
   positions: Tensor;
   /** [maxPositions, D / 2] */
@@ -70,25 +73,21 @@ export interface RopeArgs {
   inverse?: boolean;
 }
 
-/** Rotates the pairs (d, d + D/2) of every head by its token's position. */
-export function rope(e: Engine, { label, heads, headDim, x, positions, cos, sin, inverse = false }: RopeArgs): Op[] {
-  const pairs = (heads * headDim) / 2 / vecWidth(headDim / 2);
+/** Rotates the pairs (d, d + D/2) of every head of queries and keys by its token's position. */
+export function rope(e: Engine, { label, heads, kvHeads, headDim, q, k, positions, cos, sin, inverse = false }: RopeArgs): Op[] {
+  const half = headDim / 2 / vecWidth(headDim / 2);
   return [{
-    ...compileKernel(e, { name: 'rope', body: withVec(vecWidth(headDim / 2), body), access: ['write', 'read', 'read', 'read'] }),
+    ...compileKernel(e, { name: 'rope', body: withVec(vecWidth(headDim / 2), body), access: ['write', 'write', 'read', 'read', 'read'] }),
     label: `${label} rope${inverse ? 'Inverse' : ''}`,
-    params: [heads, headDim / 2 / vecWidth(headDim / 2), f32(inverse ? -1 : 1)],
-    tensors: [x, positions, cos, sin],
-    grid: ({ tokens }) => linearGrid(tokens * pairs, 64),
-    flops: ({ tokens }) => 3 * tokens * heads * headDim,
+    params: [heads, kvHeads, half, f32(inverse ? -1 : 1)],
+    tensors: [q, k, positions, cos, sin],
+    grid: ({ tokens }) => linearGrid(tokens * (heads + kvHeads) * half, 64),
+    flops: ({ tokens }) => 3 * tokens * (heads + kvHeads) * headDim,
   }];
 }
 
-export interface RopeAppendArgs extends Pick<RopeArgs, 'label' | 'heads' | 'headDim' | 'positions' | 'cos' | 'sin'> {
-  kvHeads: number;
-  /** [M, H * D], turned in place. */
-  q: Tensor;
-  /** [M, Hkv * D] */
-  k: Tensor;
+export interface RopeAppendArgs extends Omit<RopeArgs, 'inverse'> {
+  /** [M, Hkv * D], as k, which is not turned in place here. */
   v: Tensor;
   /** [*, Hkv * D]: rows step.kv_past .. are written, keys turned. */
   kCache: Tensor;
