@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TARGET_MODULES } from '../../src/config/recipe.ts';
+import { TARGET_MODULES, type TargetModule } from '../../src/config/recipe.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { batchLogits, Generator, type ModelOnGpu } from '../../src/model/inference.ts';
@@ -130,18 +130,21 @@ describe('a token through projections that lie together', () => {
   afterAll(() => engine.destroy());
 
   it.each([
-    ['plain', shape, 'f32', 'row', 7],
-    ['plain, without the kernel for rows', shape, 'bf16', 'direct', 9],
-    ['biases', { ...shape, qkvBias: true }, 'f32', 'row', 7],
-    ['head norms', { ...shape, qkNorm: true }, 'f32', 'row', 9],
-    ['outer norms and no rotary positions', { ...shape, sandwichNorms: true, layers: [{ window: null, rope: null }] }, 'f32', 'row', 10],
-  ] as const)('%s: has the logits of a full forward pass, base and tuned, in few dispatches a layer', async (_, config, dtype, variant, perLayer) => {
+    ['plain', shape, 'f32', 'row', 7, 11],
+    ['plain, without the kernel for rows', shape, 'bf16', 'direct', 9, 17],
+    ['biases', { ...shape, qkvBias: true }, 'f32', 'row', 7, 11],
+    ['head norms', { ...shape, qkNorm: true }, 'f32', 'row', 9, 13],
+    ['outer norms and no rotary positions', { ...shape, sandwichNorms: true, layers: [{ window: null, rope: null }] }, 'f32', 'row', 10, 14],
+    ['plain, some projections adapted', shape, 'f32', 'row', 7, null],
+  ] as const)('%s: has the logits of a full forward pass, base and tuned, in few dispatches a layer', async (_, config, dtype, variant, perLayer, perTunedLayer) => {
     engine.variants['matmulNT.row'] = variant;
     const model = await onGpu(engine, config as ModelConfig, randomValues(config as ModelConfig, 1, dtype), dtype);
     for (const { qkv, gateUp } of model.weights.layers) expect([qkv?.weight.rows, gateUp?.weight.rows]).toEqual([256, 256]);
-    const targets = allTargets(model.config, ['q_proj', 'v_proj', 'up_proj', 'down_proj']);
-    const adapter = new LoraAdapter(engine, model.config, { r: 3, loraAlpha: 3, useRslora: false, loraDropout: 0, targetModules: ['q_proj', 'v_proj', 'up_proj', 'down_proj'] }, targets);
-    adapter.load(randomLora(model.config, targets, 3, 5));
+    const targetModules: TargetModule[] = perTunedLayer === null ? ['q_proj', 'v_proj', 'up_proj', 'down_proj'] : [...TARGET_MODULES];
+    const r = perTunedLayer === null ? 3 : 16;
+    const targets = allTargets(model.config, targetModules);
+    const adapter = new LoraAdapter(engine, model.config, { r, loraAlpha: r, useRslora: false, loraDropout: 0, targetModules }, targets);
+    adapter.load(randomLora(model.config, targets, r, 5));
     for (const which of [null, adapter]) {
       const generator = await Generator.create(model, which, 20);
       const seen: Float32Array[] = [];
@@ -150,7 +153,8 @@ describe('a token through projections that lie together', () => {
       const { logits } = await batchLogits(model, which, batchOf(rowOf([...ids, ...made])));
       for (let i = 0; i < 4; i++) expect(seen[i]!, `token ${i}`).toBeAllclose(logits.subarray((6 + i) * V, (7 + i) * V), 'f32');
       // Beside the layers: embedding, pick, final norm, head.
-      if (which === null) expect(generator.dispatches.token).toBe(model.config.numHiddenLayers * perLayer + 4);
+      const wanted = which === null ? perLayer : perTunedLayer;
+      if (wanted !== null) expect(generator.dispatches.token).toBe(model.config.numHiddenLayers * wanted + 4);
       generator.destroy();
     }
     adapter.destroy();
