@@ -18,6 +18,8 @@ const CHUNK_NOTES = 1000;
 /** Chunks that one reading of many fetches, and readings on their way at a time: a browser's database answers late, not slowly. */
 const CHUNKS_AT_ONCE = 8;
 const READINGS_AHEAD = 4;
+/** Rows in random order that are asked for together: one by one each would wait for an answer. */
+const READ_AT_ONCE = 16;
 /** Chunks kept at hand for reading in random order. */
 const CACHED_CHUNKS = 64;
 /** An import that wrote nothing for so long (ms) belongs to a tab that is gone. */
@@ -33,7 +35,7 @@ export interface Snapshot extends Pick<DatasetStore, 'rowsAt'> {
 export class DatasetStore {
   readonly #db: EtudeDatabase;
   readonly #records = new Map<string, DatasetRecord>();
-  readonly #chunks = new Map<string, StoredRow[]>();
+  readonly #chunks = new Map<string, Promise<StoredRow[]>>();
   readonly #edits: EditLog;
 
   constructor(db: EtudeDatabase) {
@@ -160,14 +162,17 @@ export class DatasetStore {
 
   async #rowsAt(id: string, edited: EditedRows | null, indices: ArrayLike<number>): Promise<StoredRow[]> {
     const record = await this.#record(id);
+    const starts = record?.chunkStarts ?? [];
+    const isStored = (index: number): boolean => edited === null || index < edited.base;
     const found: StoredRow[] = [];
-    for (let i = 0; i < indices.length; i++) {
-      const index = indices[i]!;
-      const isStored = edited === null || index < edited.base;
-      const chunk = record ? chunkOf(record.chunkStarts, index) : -1;
-      const row = isStored ? (await this.#chunk(id, chunk))[index - (record?.chunkStarts[chunk] ?? 0)] : edited.addedRow(index);
-      if (row?.index !== index) throw new RangeError(`dataset ${id} has no row ${index}`);
-      found.push(isStored && edited ? edited.read(row) : row);
+    for (let from = 0; from < indices.length; from += READ_AT_ONCE) {
+      const some = Array.from({ length: Math.min(READ_AT_ONCE, indices.length - from) }, (_, i) => indices[from + i]!);
+      const chunks = await Promise.all(some.map(async (index) => (record && isStored(index) ? this.#chunk(id, chunkOf(starts, index)) : [])));
+      for (const [i, index] of some.entries()) {
+        const row = isStored(index) ? chunks[i]![index - (starts[chunkOf(starts, index)] ?? 0)] : edited!.addedRow(index);
+        if (row?.index !== index) throw new RangeError(`dataset ${id} has no row ${index}`);
+        found.push(isStored(index) && edited ? edited.read(row) : row);
+      }
     }
     return found;
   }
@@ -262,12 +267,17 @@ export class DatasetStore {
 
   async #chunk(id: string, chunk: number): Promise<StoredRow[]> {
     const key = `${id}/${chunk}`;
-    const held = this.#chunks.get(key);
+    const rows = this.#chunks.get(key) ?? stored(async () => (await this.#db.get('rows', [id, chunk])) ?? []);
+    // What was asked for last goes last.
     this.#chunks.delete(key);
-    const rows = held ?? (await stored(() => this.#db.get('rows', [id, chunk]))) ?? [];
     this.#chunks.set(key, rows);
     if (this.#chunks.size > CACHED_CHUNKS) this.#chunks.delete(this.#chunks.keys().next().value!);
-    return rows;
+    try {
+      return await rows;
+    } catch (error) {
+      if (this.#chunks.get(key) === rows) this.#chunks.delete(key);
+      throw error;
+    }
   }
 }
 

@@ -80,6 +80,16 @@ describe('Stored datasets', () => {
     expect(get.mock.calls.length).toBe(first + 1);
   });
 
+  it('are read again after a reading that failed', async () => {
+    await write('a', 200);
+    const get = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
+      throw new DOMException('gone', 'UnknownError');
+    });
+    await expect(store.rowsAt('a', [3, 150, 4])).rejects.toMatchObject({ code: 'storage.unavailable' });
+    get.mockRestore();
+    expect((await store.rowsAt('a', [3, 150, 4])).map((row) => row.index)).toEqual([3, 150, 4]);
+  });
+
   it('say which row they do not have', async () => {
     await write('a', 10);
     await expect(store.rowsAt('a', [10])).rejects.toThrow('dataset a has no row 10');
@@ -100,7 +110,8 @@ describe('Stored datasets', () => {
 
   it('that were half written are removed once their tab is gone, and not before', async () => {
     const writer = await store.create('half');
-    for (let i = 0; i < 100; i++) await writer.add(i, {}, 1);
+    for (let i = 0; i < 200; i++) await writer.add(i, {}, 1);
+    await expect(store.rowsAt('half', [0])).rejects.toThrow('has no row 0');
     expect(await store.removeHalfWritten()).toBe(0);
     expect(await store.removeHalfWritten(Date.now() + 61_000)).toBe(1);
     expect([await db.count('rows'), await db.count('datasets')]).toEqual([0, 0]);
