@@ -100,7 +100,7 @@ const CHECKS: Record<FindingKind, Describe> = {
     if (near === null || count === 0) return null;
     return {
       severity: 'warning', title: `${count === 1 ? '1 row is' : `${number(count)} rows are`} nearly the same as an earlier row`,
-      detail: `They fall into ${number(near.clusters)} group${near.clusters === 1 ? '' : 's'} that share three quarters of their words and every number. The same example told twice weighs double.${near.partial ? ' There were too many candidates to compare all.' : ''}`,
+      detail: `They fall into ${number(near.clusters)} group${near.clusters === 1 ? '' : 's'} that share three quarters of their words and every number. The same example told twice weighs double.${near.partial ? ' There were too many to compare all.' : ''}`,
     };
   },
   'shared-prompt': counted((count) => `${rowsOf(count)} ${count === 1 ? 'asks' : 'ask'} what an earlier row asks`, (_, { content: { near } }) =>

@@ -159,6 +159,13 @@ describe('Near duplicates', () => {
     expect([...found].map((row, i) => [firstOf[i], row])).toEqual([[134, 136]]);
   });
 
+  it('of a set of over two million rows say that not all were compared', async () => {
+    const near = new NearDuplicates(2 ** 21 + 1);
+    for (const row of [0, 5, 2 ** 21]) near.add(row, rows[134]!);
+    const { rows: found, firstOf, partial } = await near.find(async (indices) => indices.map(() => rows[134]!));
+    expect([[...found], [...firstOf], partial, (await find(rows)).partial]).toEqual([[5], [0], true, false]);
+  });
+
   it('planted by changed case, punctuation and one word in twenty are found to 95 %, and no sum with other figures is', async () => {
     const long = rows.filter((row) => row.map((m) => m.content).join(' ').split(/\s+/).length >= 60);
     const changed = long.map((row) => row.map(({ role, content }): Message => ({

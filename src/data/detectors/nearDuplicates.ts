@@ -10,7 +10,7 @@ import { compareText, isNear, numbersOf, rowWords, WordsCache } from './rowWords
 
 /** Pairs that are compared; a set with more candidates is told so. */
 const MAX_PAIRS = 400_000;
-/** A band hash and a row number share one double: 32 + 21 bits. */
+/** A band hash and a row number share one double: 32 + 21 bits. A set with more rows is told that not all were compared. */
 const MAX_ROWS = 2 ** 21;
 
 export interface NearDuplicateResult {
@@ -19,7 +19,7 @@ export interface NearDuplicateResult {
   /** For each of them the first row of its cluster. */
   firstOf: Int32Array;
   clusters: number;
-  /** Candidates were too many, so not all were compared. */
+  /** Rows or candidates were too many, so not all were compared. */
   partial: boolean;
 }
 
@@ -27,8 +27,10 @@ export class NearDuplicates {
   readonly #signatures: Signatures;
   /** A hash of each row's numbers: rows whose numbers differ are not read to be compared. */
   readonly #numbers: Int32Array;
+  readonly #isCut: boolean;
 
   constructor(rows: number) {
+    this.#isCut = rows > MAX_ROWS;
     this.#signatures = new Signatures(Math.min(rows, MAX_ROWS));
     this.#numbers = new Int32Array(Math.min(rows, MAX_ROWS));
   }
@@ -65,7 +67,7 @@ export class NearDuplicates {
     }
     const rows = Int32Array.from(parent.keys()).filter((row) => root(row) !== row);
     const firstOf = rows.map((row) => root(row));
-    return { rows, firstOf, clusters: new Set(firstOf).size, partial };
+    return { rows, firstOf, clusters: new Set(firstOf).size, partial: partial || this.#isCut };
   }
 
   /** Pairs of rows that share a band, each once, the nearer ones in the file first. */
