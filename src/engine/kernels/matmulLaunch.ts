@@ -73,7 +73,9 @@ export const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileS
   const { software } = e.info;
   if (variant === 'tiledThin') return { TX: 4, TY: 1, WIDE: false, AHEAD: true, ...(software ? { SLICES: 4, DEPTH: 8 } : { SLICES: 16, DEPTH: 64 }) };
   if (skinny) return { TX: 4, TY: 2, WIDE: false, AHEAD: !software, ...(software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) };
-  return { ...TILES[variant], ...(software ? { DEPTH: 4 } : {}) };
+  if (software) return { ...TILES[variant], DEPTH: 4 };
+  // The largest tile then has as many blocks to fetch as threads; with 8 steps half of them would fetch none. It takes 17 KB.
+  return variant === 'tiled128x128' && e.limits.maxComputeWorkgroupStorageSize >= 32_768 ? { ...TILES[variant], DEPTH: 16 } : TILES[variant];
 };
 export const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
 
