@@ -1,8 +1,9 @@
 /**
- * What a large dataset costs: node scripts/run-ts.mjs bench/data.ts [--rows 1000000] [--bytes-a-row 1000]
+ * What a large dataset costs: node scripts/run-ts.mjs bench/data.ts [--rows 1000000] [--bytes-a-row 1000] [--near]
  * Makes a JSONL file, splits it into lines plainly, imports it (every row parsed, checked and written to disk in the
  * chunks the store would write), starts epochs over as many rows, and looks at them as the table does: filtered, sorted,
- * searched. Memory is all of JavaScript's, garbage included. Then what dataTraining.ts measures.
+ * searched. Memory is all of JavaScript's, garbage included. Then what dataTraining.ts measures. With --near, what
+ * dataNear.ts measures in its place.
  */
 import { createReadStream, createWriteStream, openAsBlob, type WriteStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
@@ -19,6 +20,7 @@ import { TableIndex } from '../src/data/table/tableIndex.ts';
 import { matcher, searchRows } from '../src/data/table/textSearch.ts';
 import type { RowView } from '../src/data/table/types.ts';
 import type { EncodedRow, StoredRow } from '../src/data/types.ts';
+import { nearCopies } from './dataNear.ts';
 import { feeding, loaderMemory, reportPass } from './dataTraining.ts';
 
 const MB = 1e6;
@@ -212,8 +214,12 @@ async function searches(path: string, kept: Kept, rows: number): Promise<number>
 }
 
 export async function main(words: string[]): Promise<number> {
-  const { values } = parseArgs({ args: words, options: { rows: { type: 'string', default: '1000000' }, 'bytes-a-row': { type: 'string', default: '1000' } } });
+  const { values } = parseArgs({ args: words, options: { rows: { type: 'string', default: '1000000' }, 'bytes-a-row': { type: 'string', default: '1000' }, near: { type: 'boolean', default: false } } });
   const rows = Number(values.rows);
+  if (values.near) {
+    await nearCopies(rows);
+    return 0;
+  }
   const folder = await mkdtemp(join(tmpdir(), 'etude-bench-data-'));
   try {
     const path = join(folder, 'rows.jsonl');
