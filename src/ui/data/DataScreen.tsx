@@ -98,12 +98,12 @@ export default function DataScreen() {
         <div className={classes.empty}>
           <EmptyState
             title="No data yet" action={{ label: 'Browse for a file', onClick: pick }}
-            extra={<>
+            extra={<p className={classes.ways}>
               <button type="button" className="link" onClick={() => setFromHub(true)}>From the hub</button>{' '}
               <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' '}
               <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>{' '}
               <button type="button" className="link" onClick={() => void importData({ kind: 'builtin' })}>Use built-in data</button>
-            </>}
+            </p>}
           >
             Drop files anywhere on this page: {FORMATS}. Alpaca rows, prompt and completion, chat messages, ShareGPT, question and answer, preference pairs and plain text are recognised.
           </EmptyState>

@@ -11,6 +11,8 @@ import { useLocked } from './locked.ts';
 import classes from './Rows.module.css';
 import { SplitDialog } from './SplitDialog.tsx';
 
+const WRITING = 'Save or cancel the row that is open before adding another.';
+
 function ConfirmDelete({ shown, all, onClose }: { shown: ShownView; all: boolean; onClose: () => void }) {
   const rows = plural(shown.count, 'row');
   return (
@@ -43,7 +45,7 @@ export function RowActions({ dataset, shown }: { dataset: DatasetSummary; shown:
       <Button size="xs" disabled={off || dataset.rows < 2} onClick={() => setOpen('split')}>Split</Button>
       <Button size="xs" disabled={busy || searching || shown.count === 0} onClick={() => void save()} aria-label={`Export what you see, ${plural(shown.count, 'row')}, as JSONL`}>Export what you see</Button>
       {narrowed && shown.count > 0 && !searching && <Button size="xs" className="danger" disabled={off} onClick={() => setOpen('delete')}>Delete {plural(shown.count, 'row')}</Button>}
-      {locked && <p className="caption">{locked}</p>}
+      {(locked !== null || writing) && <p className="caption">{locked ?? WRITING}</p>}
       {open === 'split' && <SplitDialog dataset={dataset} onClose={close} />}
       {open === 'delete' && <ConfirmDelete shown={shown} all={shown.count === dataset.rows} onClose={close} />}
     </div>

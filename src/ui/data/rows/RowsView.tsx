@@ -2,6 +2,7 @@
 import { Button, NativeSelect } from '@mantine/core';
 import { useCallback, useEffect, useState } from 'react';
 import { useData } from '../../../stores/data.ts';
+import { usePlan } from '../../../stores/plan.ts';
 import { addRow, cancelRowWork, dismissEditError, dismissLastEdit, undoEdit, useEdits, writeRow } from '../../../stores/rowEdits.ts';
 import { moveRow } from '../../../stores/rowPlace.ts';
 import { cancelRows, isNarrowed, openRows, showAllRows, sortBy, useRows, type ShownView } from '../../../stores/rowView.ts';
@@ -20,7 +21,7 @@ import classes from './Rows.module.css';
 import { SearchBox } from './SearchBox.tsx';
 import { TurnForm } from './TurnForm.tsx';
 import { NEW_ROW } from './turns.ts';
-import { countWords } from './words.ts';
+import { countWords, viewTitle } from './words.ts';
 
 /** How many rows there are, how far a search is, and the way out of both. */
 function CountLine({ shown }: { shown: ShownView }) {
@@ -62,9 +63,11 @@ function LastEdit() {
 
 function Nothing({ dataset, narrowed }: { dataset: DatasetSummary; narrowed: boolean }) {
   const locked = useLocked();
+  const view = useRows((s) => s.view);
+  const findings = usePlan((s) => s.report.value?.findings);
   return (
     <div className={classes.nothing}>
-      <p>{narrowed ? 'No row matches.' : `${dataset.name} has no rows yet.`}</p>
+      <p>{narrowed ? `No row matches. Asked for: ${viewTitle(view, findings ?? [])}` : `${dataset.name} has no rows yet.`}</p>
       {narrowed ? <Button size="xs" onClick={showAllRows}>Show all rows</Button> : <Button size="xs" disabled={locked !== null} onClick={() => writeRow('new')}>Add a row</Button>}
     </div>
   );
