@@ -105,7 +105,7 @@ export function qualityParts(facts: RowFacts): QualityPart[] {
     { name: 'Clean', weight: WEIGHTS.clean, value: wrong.length > 0 ? 0 : 1, words: wrong.length > 0 ? `it has ${wrong.join(' and ')}` : 'nothing is empty, unfilled, garbled, echoing, refusing or out of turn' },
     {
       name: 'Substance', weight: WEIGHTS.substance, value: substance(facts),
-      words: `the answer has ${answerChars.toLocaleString('en')} characters and says ${Math.round(100 * repeatedShare)} % of its word triples again`,
+      words: `the answer has ${answerChars.toLocaleString('en')} characters and says ${Math.round(100 * repeatedShare)}\u202f% of its word triples again`,
     },
   ];
 }

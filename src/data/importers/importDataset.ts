@@ -239,7 +239,7 @@ function unknownShape(name: string, firstRow: unknown): EtudeError {
   const fields = typeof firstRow === 'object' && firstRow !== null && !Array.isArray(firstRow) ? Object.keys(firstRow) : null;
   return new EtudeError({
     code: 'data.unknownShape',
-    what: `${name} is JSON, but of no shape that can be trained: ${fields ? `its first row has the fields ${fields.slice(0, 8).join(', ') || '(none)'}` : 'its first row is no object'}.`,
+    what: `${name} is JSON, but of no shape that can be trained: ${fields ? `its first row has the ${fields.length === 1 ? 'field' : 'fields'} ${fields.slice(0, 8).join(', ') || '(none)'}` : 'its first row is no object'}.`,
     expected: 'rows with instruction and output (Alpaca), prompt and completion, messages (OpenAI), or conversations (ShareGPT)',
     likelyCause: 'The file holds settings, results or plain values instead of conversations.',
     nextStep: 'Give each row a prompt and an answer in two text fields, then drop the file again.',

@@ -37,7 +37,7 @@ function Loaded({ dataset }: { dataset: DatasetSummary }) {
   return (
     <div className={classes.columns} data-view={view}>
       <div className={classes.main}>
-        <div className={classes.tools}>
+        <div className={classes.tools} data-view-tools>
           <SegmentedControl data={VIEWS} value={view} onChange={(v) => setDataView(v as DataView)} aria-label="View of the data" className={classes.views} />
           {view === 'mask' && <RowNav dataset={dataset} />}
           {view === 'mask' && <Narrowed />}

@@ -12,6 +12,7 @@ import { ProgressRow } from '../components/ProgressRow.tsx';
 import { IconAlertOctagon, IconAlertTriangle } from '../icons.ts';
 import { formatCount, formatWhole, plural } from '../format.ts';
 import classes from './Data.module.css';
+import { showView } from './showView.ts';
 
 function Skipped({ dataset }: { dataset: DatasetSummary }) {
   const [open, setOpen] = useState(false);
@@ -55,6 +56,7 @@ function FindingItem({ finding, dataset, onFixed }: { finding: Finding; dataset:
     if (finding.count > 1) return tableOf({ finding: finding.kind });
     void openFinding(finding);
     inspectRow(finding.rows[0]!);
+    showView();
   };
   return (
     <li className={classes.finding} data-severity={finding.severity} data-kind={finding.kind}>

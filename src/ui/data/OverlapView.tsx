@@ -12,6 +12,7 @@ import { ProgressRow } from '../components/ProgressRow.tsx';
 import { formatWhole, plural } from '../format.ts';
 import { datasetTitle } from '../names.ts';
 import classes from './Overlap.module.css';
+import { showView } from './showView.ts';
 
 const PAGE = 20;
 
@@ -64,7 +65,7 @@ function Pairs({ result, dataset, other }: { result: OverlapResult; dataset: Dat
         {pairs.slice(0, shown).map(({ row, otherRow, near }) => (
           <li key={row}>
             <p className={classes.how}>{near ? 'Nearly the same' : 'The same'}</p>
-            <Side dataset={dataset} index={row} onOpen={() => inspectRow(row)} />
+            <Side dataset={dataset} index={row} onOpen={() => { inspectRow(row); showView(); }} />
             <Side dataset={other} index={otherRow} />
           </li>
         ))}

@@ -9,6 +9,7 @@ import type { DataReport } from '../../stores/types.ts';
 import { ChartTable } from '../charts/ChartTable.tsx';
 import { formatCount, formatWhole, plural } from '../format.ts';
 import classes from './Data.module.css';
+import { showView } from './showView.ts';
 
 const HEIGHT = 132;
 const MARGIN = { top: 18, right: 0, bottom: 0, left: 0 };
@@ -62,6 +63,7 @@ function Largest({ largest }: { largest: DataReport['charts']['clusters']['large
   const look = (row: number) => {
     setDataView('mask');
     goToRow(row);
+    showView();
   };
   return (
     <ul className="caption" style={{ marginTop: 6 }}>

@@ -9,6 +9,7 @@ import type { DatasetSummary, Message, ViewRow } from '../../../stores/types.ts'
 import { formatWhole } from '../../format.ts';
 import { pointsOf } from '../Advice.tsx';
 import { useLocked } from './locked.ts';
+import { showView } from '../showView.ts';
 import classes from './Rows.module.css';
 import { TurnForm } from './TurnForm.tsx';
 import { NEW_ROW } from './turns.ts';
@@ -79,7 +80,7 @@ export function RowPanel({ dataset, row, onClose }: { dataset: DatasetSummary; r
         <span className="caption">{[taskName(row.task), row.edited && row.line !== 0 && 'edited by hand', row.held && 'held out', row.leftOut && 'left out by a fix'].filter(Boolean).join(' · ')}</span>
         <span className={classes.grow} />
         {!writing && <>
-          <Button size="xs" onClick={() => inspectRow(row.index)}>See its tokens</Button>
+          <Button size="xs" onClick={() => { inspectRow(row.index); showView(); }}>See its tokens</Button>
           <Button size="xs" ref={editor} disabled={busy || locked !== null || turns === null} aria-describedby={locked ? 'row-locked' : undefined} onClick={() => writeRow(row)}>Edit</Button>
           <Button size="xs" className="danger" disabled={busy || locked !== null} aria-describedby={locked ? 'row-locked' : undefined} onClick={() => void deleteRows({ index: row.index })}>Delete row</Button>
           <Button size="xs" variant="subtle" onClick={onClose}>Close</Button>
