@@ -9,7 +9,7 @@ fn own4(m: u32, column: u32) -> vec4<f32> {
 
 fn shared1(m: u32, column: u32) -> f32 {
   if (OWN_P) { return b[slice_at(m, params.q) + min(column, params.q - 1u)]; }
-  return a[row_at(m, params.p) + min(column, params.p - 1u)];
+  return a[a_at(m) + min(column, params.p - 1u)];
 }
 
 // Eight shared columns times four own ones.

@@ -2,7 +2,7 @@
 alias Column = f32;
 // Columns p .. p+3 of row m of a; beyond the last column it repeats and is never stored.
 fn a4(m: u32, p: u32) -> vec4<f32> {
-  let at = row_at(m, params.p);
+  let at = a_at(m);
   let last = columns_end() - 1u;
   return vec4<f32>(a[at + min(p, last)], a[at + min(p + 1u, last)], a[at + min(p + 2u, last)], a[at + min(p + 3u, last)]);
 }

@@ -5,6 +5,7 @@ struct Params {
   p: u32, q: u32,                // columns of a and of b
   alpha: f32,
   second: u32, third: u32, second_at: u32, third_at: u32, // of a's segments
+  a_stride: u32, a_col: u32,     // columns of the matrix that a's are part of, and where they begin
 }
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> a: array<Column>; // lib/columns_*.wgsl
@@ -12,6 +13,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 fn extent() -> u32 { return params.p; }
+fn a_at(m: u32) -> u32 { return row_at(m, params.a_stride) + params.a_col; }
 
 var<private> out_start: u32; // where the matrix begins that is written
 

@@ -12,6 +12,15 @@ export interface Segments {
   starts: readonly number[];
 }
 
+/** Columns from .. of a matrix that has more of them. */
+export interface Slice {
+  from: number;
+  /** Columns of the whole matrix. */
+  of: number;
+}
+
+export const isBy4 = (slice: Slice | undefined): boolean => !slice || (slice.from % 4 === 0 && slice.of % 4 === 0);
+
 export interface JoinedTensor {
   whole: Tensor;
   segments: Segments;

@@ -22,7 +22,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { widths, type BackwardScratch, type LayerActivations } from './activations.ts';
 import type { BatchInputs } from './batchInputs.ts';
 import { layerAt, type ModelConfig } from './config.ts';
-import { GROUPS, joinedBackward, joinedForward, joinedNormed, type GroupName, type JoinedProjection } from './joined.ts';
+import { GROUPS, joinedBackward, joinedForward, joinedNormed, type Dropped, type GroupName, type JoinedProjection } from './joined.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
 import type { ModelWeights } from './weights.ts';
 
@@ -98,7 +98,7 @@ function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next:
     const joined = joinedProjection(ctx, lora, l, group, a, places);
     if (joined && cache) return joinedNormed(e, joined, x, { gain, eps, out: a[normed] }, places!, xa);
     const norm = cheapOps(ctx, l, a, normed);
-    if (joined) return [...norm, ...joinedForward(e, joined, a[normed], places!, xa)];
+    if (joined) return [...norm, ...joinedForward(e, joined, a[normed], places!, xa, droppedOf(ctx, lora, a[normed], null, null))];
     return [...norm, ...GROUPS[group].flatMap((module, i) => project(module, a[normed], outputs[i]!))];
   };
   const ops = projectNormed('qkv', [a.q, a.k, a.v]);
@@ -160,14 +160,25 @@ function cachedKeys(ctx: DecoderContext, l: number, a: LayerActivations, cache: 
   ];
 }
 
-/** The projections of a group as one product: where their weights and what they give lie together and, if one is adapted, all are alike and without dropout. */
+/** The projections of a group as one product: where their weights and what they give lie together and, if one is adapted, all are alike. */
 function joinedProjection(ctx: DecoderContext, lora: LoraUse | null, l: number, group: GroupName, a: LayerActivations, places: JoinedTensor | null): JoinedProjection | null {
   const projection = ctx.weights.layers[l]![group];
   if (!projection || !places || ctx.join === false) return null;
   const label = `layer ${l} ${GROUPS[group].join(' ')}`;
   if (!lora || !GROUPS[group].some((module) => lora.adapter.at(l, module))) return { label, ...projection, lora: null };
-  const adapted = lora.dropout === 0 && a.xaJoined[group] ? lora.adapter.group(l, group) : undefined;
+  const adapted = a.xaJoined[group] && lora.adapter.group(l, group);
   return adapted ? { label, ...projection, lora: adapted } : null;
+}
+
+/** Dropout between x and a joined group's A, and back into dx; null without. */
+function droppedOf(ctx: DecoderContext, lora: LoraUse | null, x: Tensor, dx: Tensor | null, s: BackwardScratch | null): Dropped | null {
+  if (!lora || lora.dropout === 0) return null;
+  const labelOf = (entry: LoraEntry): string => `${modulePath(entry.layer, entry.module)} lora`;
+  return {
+    input: (entry) => droppedInput(ctx.engine, lora, entry, x, labelOf(entry)),
+    branch: s?.dDropped ?? null,
+    back: (entry) => dropBack(ctx.engine, lora, entry, `${labelOf(entry)} dX`, dx!, s!),
+  };
 }
 
 /** What the scores of a layer's attention are and which tokens they join. */
@@ -239,7 +250,7 @@ function layerBackward(ctx: DecoderContext, l: number, a: LayerActivations, lora
   /** The same of a group that reads x. */
   const backGroup = (group: GroupName, x: Tensor, places: JoinedTensor | null, gradients: readonly Tensor[], dx: Tensor | null): Op[] => {
     const joined = joinedProjection(ctx, lora, l, group, a, places);
-    if (joined) return joinedBackward(e, joined, x, places!, a.xaJoined[group] ?? null, dx, s);
+    if (joined) return joinedBackward(e, joined, x, places!, a.xaJoined[group] ?? null, dx, s, droppedOf(ctx, lora, x, dx, s));
     return GROUPS[group].flatMap((module, i) => back(module, x, gradients[i]!, dx, i > 0));
   };
   /** What the backward pass needs again: the input of an adapted projection, rotated queries and keys. */
@@ -315,6 +326,9 @@ function loraGradients(ctx: DecoderContext, lora: LoraUse, l: number, module: Ta
 function droppedBranch(e: Engine, lora: LoraUse, entry: LoraEntry, label: string, dx: Tensor, s: BackwardScratch): Op[] {
   return [
     ...matmulNN(e, { label, rows: TOKENS, dy: s.dxa, w: entry.a, dx: s.dDropped! }),
-    ...dropout(e, { label: `${label} dropout`, cols: entry.inFeatures, x: s.dDropped!, out: dx, p: lora.dropout, stream: entry.stream, accumulate: true }),
+    ...dropBack(e, lora, entry, label, dx, s),
   ];
 }
+
+const dropBack = (e: Engine, lora: LoraUse, entry: LoraEntry, label: string, dx: Tensor, s: BackwardScratch): Op[] =>
+  dropout(e, { label: `${label} dropout`, cols: entry.inFeatures, x: s.dDropped!, out: dx, p: lora.dropout, stream: entry.stream, accumulate: true });

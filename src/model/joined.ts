@@ -8,9 +8,10 @@
 import type { TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
-import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
-import type { JoinedTensor } from '../engine/segments.ts';
+import { matmulNN, matmulNT, matmulTN, type LowRank } from '../engine/kernels/matmul.ts';
+import type { JoinedTensor, Slice } from '../engine/segments.ts';
 import type { Tensor, Weight } from '../engine/tensor.ts';
+import type { LoraEntry } from './lora.ts';
 
 /** Projections of the same input. */
 export const GROUPS = {
@@ -30,6 +31,17 @@ export interface LoraGroup {
   dB: Tensor;
   r: number;
   scaling: number;
+  /** Of each projection. */
+  entries: readonly LoraEntry[];
+}
+
+/** What stands between x and A: dropout, each projection's by its own mask. */
+export interface Dropped {
+  /** What A reads in place of x. */
+  input: (entry: LoraEntry) => [input: Tensor, ops: Op[]];
+  /** dx += dropout of what the branch gives, which is [M, C] in `branch` first. */
+  back: (entry: LoraEntry) => Op[];
+  branch: Tensor | null;
 }
 
 /** One product for a group, with LoRA's branch unless nothing of it is adapted. */
@@ -42,13 +54,20 @@ export interface JoinedProjection {
 
 const labelOf = (of: Pick<JoinedProjection, 'label'>, part: string): string => `${of.label} lora ${part}`;
 
-/** y = x Wᵀ + scaling · (x Aᵀ) Bᵀ, keeping x Aᵀ. */
-export function joinedForward(e: Engine, of: JoinedProjection, x: Tensor, y: JoinedTensor, xa: Tensor | null): Op[] {
+/** A projection's columns of x Aᵀ. */
+const sliceOf = (lora: LoraGroup, i: number): Slice => ({ from: i * lora.r, of: lora.a.rows });
+
+/** y = x Wᵀ + scaling · (x Aᵀ) Bᵀ, keeping x Aᵀ; A reads what `dropped` makes of x. */
+export function joinedForward(e: Engine, of: JoinedProjection, x: Tensor, y: JoinedTensor, xa: Tensor | null, dropped: Dropped | null): Op[] {
   const { label, weight, bias, lora } = of;
-  return [
-    ...(lora ? matmulNT(e, { label: labelOf(of, 'A'), rows: TOKENS, x, w: lora.a, y: xa!, skinny: true }) : []),
-    ...matmulNT(e, { label, rows: TOKENS, x, w: weight, y: y.whole, segments: y.segments, bias: bias ?? undefined, branch: branchOf(lora, xa) }),
-  ];
+  const product = matmulNT(e, { label, rows: TOKENS, x, w: weight, y: y.whole, segments: y.segments, bias: bias ?? undefined, branch: branchOf(lora, xa) });
+  if (!lora) return product;
+  if (!dropped) return [...matmulNT(e, { label: labelOf(of, 'A'), rows: TOKENS, x, w: lora.a, y: xa!, skinny: true }), ...product];
+  const down = lora.entries.flatMap((entry, i) => {
+    const [input, ops] = dropped.input(entry);
+    return [...ops, ...matmulNT(e, { label: labelOf(of, `A ${i}`), rows: TOKENS, x: input, w: entry.a, y: xa!, slice: sliceOf(lora, i) })];
+  });
+  return [...down, ...product];
 }
 
 /** The same of the RMSNorm of x, which kernels for few rows fold in; where they do, `norm.out` is not written. */
@@ -63,16 +82,32 @@ export function joinedNormed(e: Engine, of: JoinedProjection, x: Tensor, norm: {
 const branchOf = (lora: LoraGroup | null, xa: Tensor | null) => (lora ? { left: xa!, right: lora.b, scale: lora.scaling } : undefined);
 
 /** dB += s dyᵀ (x Aᵀ), dxa = s dy B, dA += dxaᵀ x, each projection's with its own; d x = dy W + dxa A unless it is not wanted. */
-export function joinedBackward(e: Engine, of: JoinedProjection, x: Tensor, dy: JoinedTensor, xa: Tensor | null, dx: Tensor | null, scratch: { dxa: Tensor; parts: Tensor }): Op[] {
+export function joinedBackward(
+  e: Engine, of: JoinedProjection, x: Tensor, dy: JoinedTensor, xa: Tensor | null, dx: Tensor | null, scratch: { dxa: Tensor; parts: Tensor }, dropped: Dropped | null,
+): Op[] {
   const { label, weight, lora } = of;
   const { whole, segments } = dy;
   const { dxa, parts } = scratch;
+  const through = (branch?: LowRank): Op[] => (dx ? matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: whole, segments, w: weight, dx, branch }) : []);
+  if (!lora) return through();
+  const gradients = [
+    ...matmulTN(e, { label: labelOf(of, 'dB'), rows: TOKENS, p: whole, pCols: lora.b.rows, segments, q: xa!, qCols: lora.r, out: lora.dB, alpha: lora.scaling, parts }),
+    ...matmulNN(e, { label: labelOf(of, 'dxa'), rows: TOKENS, dy: whole, segments, apart: true, w: lora.b, dx: dxa, alpha: lora.scaling }),
+  ];
+  if (!dropped) {
+    const dA = matmulTN(e, { label: labelOf(of, 'dA'), rows: TOKENS, p: dxa, pCols: lora.a.rows, q: x, qCols: lora.a.cols, out: lora.dA, parts });
+    return [...gradients, ...dA, ...through({ left: dxa, right: lora.a })];
+  }
+  const each = (ops: (entry: LoraEntry, slice: Slice, name: string) => Op[]): Op[] => lora.entries.flatMap((entry, i) => ops(entry, sliceOf(lora, i), String(i)));
   return [
-    ...(lora ? [
-      ...matmulTN(e, { label: labelOf(of, 'dB'), rows: TOKENS, p: whole, pCols: lora.b.rows, segments, q: xa!, qCols: lora.r, out: lora.dB, alpha: lora.scaling, parts }),
-      ...matmulNN(e, { label: labelOf(of, 'dxa'), rows: TOKENS, dy: whole, segments, apart: true, w: lora.b, dx: dxa, alpha: lora.scaling }),
-      ...matmulTN(e, { label: labelOf(of, 'dA'), rows: TOKENS, p: dxa, pCols: lora.a.rows, q: x, qCols: lora.a.cols, out: lora.dA, parts }),
-    ] : []),
-    ...(dx ? matmulNN(e, { label: `${label} dX`, rows: TOKENS, dy: whole, segments, w: weight, dx, branch: lora ? { left: dxa, right: lora.a } : undefined }) : []),
+    ...gradients,
+    ...each((entry, slice, name) => {
+      const [input, ops] = dropped.input(entry);
+      return [...ops, ...matmulTN(e, { label: labelOf(of, `dA ${name}`), rows: TOKENS, p: dxa, pCols: lora.r, slice, q: input, qCols: lora.a.cols, out: entry.dA, parts })];
+    }),
+    ...through(),
+    ...(dx ? each((entry, slice, name) => [
+      ...matmulNN(e, { label: labelOf(of, `dX ${name}`), rows: TOKENS, dy: dxa, slice, w: entry.a, dx: dropped.branch! }), ...dropped.back(entry),
+    ]) : []),
   ];
 }

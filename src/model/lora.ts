@@ -182,7 +182,7 @@ export class LoraAdapter {
       this.#groups.set(`${layer}.${name}`, {
         a: weight(`${label} lora_A`, aStart, r * members.length, inFeatures),
         b: weight(`${label} lora_B`, bStart, members.reduce((n, p) => n + p.outFeatures, 0), r),
-        dA: this.params, dB: this.params, r, scaling,
+        dA: this.params, dB: this.params, r, scaling, entries: members.map((p) => this.at(layer, p.module)!),
       });
     }
   }

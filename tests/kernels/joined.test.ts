@@ -111,6 +111,28 @@ describe('products side by side', () => {
     await check(variant, QUANTISED);
   });
 
+  it.each(LONG ? ['direct', 'subgroup', 'tiled', 'tiledThin', 'split'] as const : ['direct', 'subgroup'] as const)('%s kernels read and write columns of a wider matrix', async (variant) => {
+    use(variant);
+    const e = kit.engine;
+    for (const [M, N, K, from, of] of [[19, 3, 22, 6, 9], [21, 8, 36, 8, 24]] as const) {
+      const [x, w, wide, whole] = [normal(M * K, 1), normal(N * K, 2), normal(M * of, 3), normal(M * of, 4)];
+      const slice = { from, of };
+      const [y, dx, out] = [kit.tensor('y', whole), kit.empty('dx', M * K), kit.empty('out', N * K)];
+      const [left, weight, p] = [kit.tensor('x', x), kit.weight('w', 'f32', N, K, w), kit.tensor('p', wide)];
+      await kit.run([
+        ...matmulNT(e, { label: 'nt', rows: TOKENS, x: left, w: weight, y, slice }),
+        ...matmulNN(e, { label: 'nn', rows: TOKENS, dy: p, slice, w: weight, dx }),
+        ...matmulTN(e, { label: 'tn', rows: TOKENS, p, pCols: N, slice, q: left, qCols: K, out, parts: kit.empty('parts', SPLITS * N * K + 64) }),
+      ], { tokens: M });
+      const mine = columnsOf(wide, of, from, from + N);
+      const got = await kit.read(y);
+      expect(columnsOf(got, of, from, from + N), variant).toBeAllclose(twin.matmulNT(x, w, M, N, K), 'f32');
+      expect(columnsOf(got, of, 0, from)).toEqual(columnsOf(whole, of, 0, from));
+      expect(await kit.read(dx), variant).toBeAllclose(twin.matmulNN(mine, w, M, N, K), 'f32');
+      expect(await kit.read(out), variant).toBeAllclose(twin.matmulTN(mine, x, M, N, K), 'f32');
+    }
+  });
+
   it.each(['row', 'direct'] as const)('a few normed rows with a branch, %s, are their twins\', each product in its place', async (variant) => {
     use(variant);
     for (const c of [{ ...ODD, M: 1 }, { ...ROUND, M: 3 }, { ...ODD, M: 4, columns: [8, 12, 4] }]) {

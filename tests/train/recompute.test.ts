@@ -21,11 +21,15 @@ const SANDWICH: ModelConfig = {
   layers: [{ window: 3, rope: 'global' }, { window: null, rope: null }, { window: 3, rope: 'global' }],
 };
 
+/** Sizes whose projections lie together. */
+const JOINED: ModelConfig = { ...SANDWICH, hiddenSize: 32, intermediateSize: 48, headDim: 8 };
+
 describe('activations that are computed again', () => {
   it.each<[string, RigOptions]>([
     ['all projections with dropout', { config: THREE, lora: { loraDropout: 0.3 } }],
     ['head norms and outer norms', { config: SANDWICH, lora: { loraDropout: 0.3 } }],
-    ['projections that are one product', { config: { ...SANDWICH, hiddenSize: 32, intermediateSize: 48, headDim: 8 } }],
+    ['projections that are one product', { config: JOINED }],
+    ['projections that are one product, with dropout', { config: JOINED, lora: { loraDropout: 0.3 } }],
     ['queries and values only', { config: { ...TINY_QWEN3, numHiddenLayers: 3 }, lora: { targetModules: ['q_proj', 'v_proj'] } }],
     ['the last projection only', { config: THREE, lora: { targetModules: ['down_proj'] } }],
   ])('give the bits of those that were kept, in a whole run and in its validation: %s', async (_, options) => {

@@ -26,7 +26,7 @@ import tnTiled from '../../../shaders/matmul_tn_tiled.wgsl?raw';
 import sumParts from '../../../shaders/sum_parts.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, rowCount, rowParams, type Choice, type Op, type Rows } from '../kernel.ts';
-import { segmentParams, type Segments } from '../segments.ts';
+import { isBy4, segmentParams, type Segments, type Slice } from '../segments.ts';
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
 import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
 import {
@@ -105,6 +105,8 @@ export interface MatmulNT {
   segments?: Segments;
   /** x is [M, segments · K]: each segment is the product of its own columns of x. */
   sliced?: boolean;
+  /** y is columns of a matrix that has more. Not together with a bias, a branch or segments. */
+  slice?: Slice;
   /** To be served as a product with few columns. Default: up to SKINNY. */
   skinny?: boolean;
   alpha?: number;
@@ -140,7 +142,7 @@ function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: numbe
 export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const { w, rows, segments, sliced = false } = o;
   const K = w.cols;
-  const most = mostRows(rows, [o.x, K * (sliced ? segments!.columns.length : 1), o.xRowStart], [o.y, w.rows, o.yRowStart]);
+  const most = mostRows(rows, [o.x, K * (sliced ? segments!.columns.length : 1), o.xRowStart], [o.y, o.slice?.of ?? w.rows, o.yRowStart]);
   const shape: ShapeClass = most <= FEW_ROWS ? 'matmulNT.row' : o.skinny ?? w.rows <= SKINNY ? 'matmulNT.skinny' : 'matmulNT.wide';
   const key = keyOf(shape, most, w.rows, K, w.dtype, segments?.columns.length);
   const variant = chosenVariant(e, shape, key);
@@ -169,7 +171,7 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     pipeline: kernel.pipeline,
     layout: kernel.layout,
     params: [
-      ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha), f32(norm?.eps ?? 0),
+      ...rowParams(rows), part.rows, K, o.slice?.of ?? w.rows, (o.slice?.from ?? 0) + part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha), f32(norm?.eps ?? 0),
       ...segmentParams(segments),
     ],
     // What is not given is bound to x, which is only read too.
@@ -193,6 +195,8 @@ export interface MatmulNN {
   dx: Tensor;
   /** dy's columns are those of several matrices end to end in it. Not together with row starts. */
   segments?: Segments;
+  /** dy is columns of a matrix that has more. Not together with segments. */
+  slice?: Slice;
   /** dx is [M, segments · K]: K columns for each segment, the sum over its own columns alone. Without a branch. */
   apart?: boolean;
   alpha?: number;
@@ -220,13 +224,13 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
   const K = w.cols;
   const columns: Side = apart ? segments!.columns.map(() => K) : K;
   const shape: ShapeClass = K <= SKINNY ? 'matmulNN.skinny' : 'matmulNN.wide';
-  const most = mostRows(rows, [o.dy, w.rows, o.dyRowStart], [o.dx, K * (apart ? segments!.columns.length : 1), o.dxRowStart]);
+  const most = mostRows(rows, [o.dy, o.slice?.of ?? w.rows, o.dyRowStart], [o.dx, K * (apart ? segments!.columns.length : 1), o.dxRowStart]);
   const key = keyOf(shape, most, w.rows, K, w.dtype, segments?.columns.length);
   const variant = splitOr(chosenVariant(e, shape, key), o.parts);
   const split = partsFor(variant, o.parts, most * K);
   const { branch } = o;
   const loader = weightLoader(w.dtype, K % 4 === 0);
-  const leftIsBy4 = segments ? segments.columns.every((n) => n % 4 === 0) : w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
+  const leftIsBy4 = segments ? segments.columns.every((n) => n % 4 === 0) : isBy4(o.slice) && w.parts.every((part) => part.rowStart % 4 === 0 && part.rows % 4 === 0);
   const alpha = o.alpha ?? 1;
   const r = branch?.right.rows ?? 0;
   const ops = w.parts.flatMap((part, i): Op[] => {
@@ -248,7 +252,7 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
       pipeline: kernel.pipeline,
       layout: kernel.layout,
       params: [
-        ...rowParams(rows), part.rows, K, w.rows, part.rowStart, o.dyRowStart ?? 0, split ? 0 : o.dxRowStart ?? 0, f32(alpha), most * K, r, f32((branch?.scale ?? 1) / alpha),
+        ...rowParams(rows), part.rows, K, o.slice?.of ?? w.rows, (o.slice?.from ?? 0) + part.rowStart, o.dyRowStart ?? 0, split ? 0 : o.dxRowStart ?? 0, f32(alpha), most * K, r, f32((branch?.scale ?? 1) / alpha),
         ...segmentParams(segments),
       ],
       tensors: [o.dy, part.tensor, split ?? o.dx, ...(along ? [branch!.left, along] : [])],
@@ -274,6 +278,8 @@ export interface MatmulTN {
   qCols: number;
   /** [P, Q] */
   out: Tensor;
+  /** p is columns of a matrix that has more. Not together with segments. */
+  slice?: Slice;
   /** p's columns are those of several matrices end to end in it, and q is [M, segments · Q]: rows of out are the product with their own segment's. */
   segments?: Segments;
   alpha?: number;
@@ -297,12 +303,12 @@ function launchTN(e: Engine, variant: MatmulVariant, P: Side, Q: number, ownP: b
 export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const { rows, pCols: P, qCols: Q, parts, segments } = o;
   const shape: ShapeClass = 'matmulTN.skinny';
-  const key = keyOf(shape, mostRows(rows, [o.p, P, 0], [o.q, Q * (segments?.columns.length ?? 1), 0]), P, Q, 'f32', segments?.columns.length);
+  const key = keyOf(shape, mostRows(rows, [o.p, o.slice?.of ?? P, 0], [o.q, Q * (segments?.columns.length ?? 1), 0]), P, Q, 'f32', segments?.columns.length);
   const variant = splitOr(chosenVariant(e, shape, key), parts);
   const split = partsFor(variant, parts, P * Q);
   const launch = launchTN(e, variant, segments?.columns ?? P, Q, segments !== undefined || P > Q);
   const accumulate = o.accumulate ?? true;
-  const by4 = tilingOf(variant) !== null && Q % 4 === 0 && (segments?.columns ?? [P]).every((n) => n % 4 === 0);
+  const by4 = tilingOf(variant) !== null && Q % 4 === 0 && isBy4(o.slice) && (segments?.columns ?? [P]).every((n) => n % 4 === 0);
   const product: Op = {
     label: o.label,
     ...compileKernel(e, spec('matmul_tn', variant, launch, {
@@ -310,7 +316,7 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
       constants: { ACCUMULATE: accumulate && !split },
       access: ['read', 'read', 'write'],
     })),
-    params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1), ...segmentParams(segments)],
+    params: [...rowParams(rows), P, Q, f32(o.alpha ?? 1), ...segmentParams(segments), o.slice?.of ?? P, o.slice?.from ?? 0],
     tensors: [o.p, o.q, split ?? o.out],
     grid: (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : launch.grid(segments?.columns ?? P, Q)),
     flops: (dims) => 2 * rowCount(rows, dims) * P * Q,
