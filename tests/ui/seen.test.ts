@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { TokenLosses } from '../../src/worker/protocol.ts';
 import { heatAt, lossWords, meanSentence, valueAt, type ShownLosses } from '../../src/ui/data/heat.ts';
+import { asTrained } from '../../src/ui/data/MaskView.tsx';
 import { overlapWords } from '../../src/ui/data/OverlapView.tsx';
 import { placeWords, rowsInWords } from '../../src/ui/data/RowPlace.tsx';
 
@@ -51,4 +52,12 @@ test('an overlap is counted in words, of one row, of many and of none', () => {
   expect(count(12, 3)).toBe('12 of 480 rows ask what test.jsonl asks. 3 more ask nearly that.');
   expect(count(1, 1)).toBe('1 of 480 rows asks what test.jsonl asks. 1 more asks nearly that.');
   expect(count(0, 2)).toBe('No row asks exactly what test.jsonl asks. 2 ask nearly that.');
+});
+
+test('a row that is left out shows no token as trained, whatever its turns are set to', () => {
+  const token = (trained: boolean) => ({ id: 1, text: 'a', trained, special: false, cut: false, from: 'output' });
+  const row = { index: 0, line: 1, totalTokens: 2, trainedTokens: 1, keptTokens: 2, turns: [{ role: 'assistant', messageIndex: 0, trained: true, tokens: [token(false), token(true)] }] };
+  expect(asTrained(row)).toBe(row);
+  const off = asTrained({ ...row, leftOutBy: ['Rows switched off one by one'] });
+  expect([off.trainedTokens, off.turns[0]!.trained, ...off.turns[0]!.tokens.map(({ trained }) => trained)]).toEqual([0, false, false, false]);
 });

@@ -39,6 +39,12 @@ function turnStarts(row: InspectedRow): number[] {
   return starts;
 }
 
+/** A row that is left out trains nothing, whatever its turns are set to. Pure. */
+export function asTrained(row: InspectedRow): InspectedRow {
+  if (!row.leftOutBy) return row;
+  return { ...row, trainedTokens: 0, turns: row.turns.map((turn) => ({ ...turn, trained: false, tokens: turn.tokens.map((token) => ({ ...token, trained: false })) })) };
+}
+
 function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectTarget }) {
   const [read, setReading] = useState<{ of: InspectedRow; reading: Reading | null } | null>(null);
   // A reading of the row before says nothing of this one.
@@ -46,6 +52,7 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
   const onRead = useCallback((next: Reading | null) => setReading({ of: row, reading: next }), [row]);
   const onSwitch = useCallback((index: number, trained: boolean) => void switchTurn(target, index, trained), [target]);
   const losses = useShownLosses(row);
+  const shown = useMemo(() => asTrained(row), [row]);
   const starts = turnStarts(row);
   const cut = cutWords(row);
   const refused = row.refused && <div className={classes.note}><Note kind="warning" title="This row is left out of training." testId="row-refused">{sentence(row.refused)}</Note></div>;
@@ -57,17 +64,17 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
         <RowSwitch row={row} target={target} />
         <Legend />
       </div>
-      <MaskRuler row={row} />
+      <MaskRuler row={shown} />
       <RowPlace row={row} target={target} />
       <LossPanel row={row} target={target} />
       <ReadingLine reading={reading} losses={losses[0] ?? null} />
       {cut && <p className={`${classes.warn} ${classes.note}`}>{cut}</p>}
       {refused}
       <ol className={classes.turns} data-testid="mask-turns">
-        {row.turns.map((turn, i) => (
+        {shown.turns.map((turn, i) => (
           // A row's turns never change places.
           // oxlint-disable-next-line react/no-array-index-key
-          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={onSwitch} losses={losses} />
+          <TurnView key={i} turn={turn} start={starts[i]!} reading={reading} onRead={onRead} onSwitch={row.leftOutBy ? null : onSwitch} losses={losses} />
         ))}
       </ol>
       {row.rejected !== undefined && <Rejected text={row.rejected} />}

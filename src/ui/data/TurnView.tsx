@@ -13,7 +13,8 @@ interface TurnViewProps {
   start: number;
   reading: Reading | null;
   onRead: (reading: Reading | null) => void;
-  onSwitch: (messageIndex: number, trained: boolean) => void;
+  /** Null where the whole row is left out. */
+  onSwitch: ((messageIndex: number, trained: boolean) => void) | null;
   /** What its tokens cost: none, one heat map, or two beside each other. */
   losses: ShownLosses[];
 }
@@ -22,7 +23,7 @@ export function TurnView({ turn, start, reading, onRead, onSwitch, losses }: Tur
   const trained = turn.tokens.filter((t) => t.trained && !t.cut).length;
   const added = turn.messageIndex === null;
   // Only what the model should learn to say can be trained.
-  const fixed = added || turn.role !== 'assistant';
+  const fixed = onSwitch === null || added || turn.role !== 'assistant';
   const count = trained > 0 ? `${formatWhole(trained)} of ${formatWhole(turn.tokens.length)} trained` : plural(turn.tokens.length, 'token');
   return (
     <li className={classes.turn} data-turn={turn.role}>
@@ -32,7 +33,7 @@ export function TurnView({ turn, start, reading, onRead, onSwitch, losses }: Tur
         <Switch
           size="xs" checked={turn.trained} disabled={fixed} label={turn.trained ? 'Trained' : 'Ignored'} aria-label={`${turn.role} turn is trained`}
           className={classes.switch}
-          onChange={(e) => { if (turn.messageIndex !== null) onSwitch(turn.messageIndex, e.currentTarget.checked); }}
+          onChange={(e) => { if (turn.messageIndex !== null) onSwitch?.(turn.messageIndex, e.currentTarget.checked); }}
         />
       </div>
       <div className={classes.tokens}>
