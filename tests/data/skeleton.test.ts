@@ -41,9 +41,9 @@ describe('a chat template run once for each order of roles', () => {
       if (once.chatTemplate!.renderPlaced(messages)) placed++;
       expect(outcome(() => fast.render(messages))).toEqual(outcome(() => slow.render(messages)));
       expect(outcome(() => fast.renderPrompt(messages))).toEqual(outcome(() => slow.renderPrompt(messages)));
-    }), { numRuns: 150 });
+    }), { numRuns: 60 });
     // The test says nothing where the template was run after all.
-    expect(placed).toBeGreaterThan(20);
+    expect(placed).toBeGreaterThan(5);
   });
 
   /** What a template may do with a content, by whether rows of plain words can do without running it. */
