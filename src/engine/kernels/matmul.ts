@@ -101,7 +101,7 @@ export interface MatmulNT {
   w: Weight;
   /** [M, N] */
   y: Tensor;
-  /** y's columns are those of several matrices end to end in it. Not together with row starts, 'add' of a tensor or an alpha. */
+  /** y's columns are those of several matrices end to end in it, and so are those of a tensor that is added. Not together with row starts. */
   segments?: Segments;
   /** x is [M, segments · K]: each segment is the product of its own columns of x. */
   sliced?: boolean;
