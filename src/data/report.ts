@@ -9,6 +9,7 @@ import type { NearDuplicateResult } from './detectors/nearDuplicates.ts';
 import { placeholdersOf } from './detectors/placeholder.ts';
 import { sharedPrompts } from './detectors/sharedPrompts.ts';
 import { CALLS_TOOLS, describeFindings, type Tally } from './findings.ts';
+import { pause } from './pause.ts';
 import { hashText } from './random.ts';
 import { clustersOf, histogram, RowShapes } from './reportCharts.ts';
 import { promptHash } from './split.ts';
@@ -48,9 +49,9 @@ export interface ReportOptions {
 
 /** Rows named for a finding; all are counted. */
 const MAX_ROWS = 1000;
-/** Rows between two looks at the clock, and how long messages wait at most, ms: a pause costs some milliseconds in a browser. */
+/** Rows between two looks at the clock, and how long messages wait at most, ms. */
 const LOOK_EVERY = 16;
-const LONGEST_TURN = 40;
+const LONGEST_TURN = 12;
 
 /** Every row up to here is compared with its prompt, */
 const PREFIX_ROWS = 500;
@@ -124,7 +125,7 @@ export async function buildReport(options: ReportOptions): Promise<BuiltReport> 
     seen++;
     if (seen % LOOK_EVERY === 0 && performance.now() - turnBegan > LONGEST_TURN) {
       onProgress?.(seen);
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await pause();
       turnBegan = performance.now();
     }
   }

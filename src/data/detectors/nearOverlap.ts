@@ -4,6 +4,7 @@
  * another text is another task. Refuses to know what is exactly the same.
  */
 import type { Message } from '../types.ts';
+import { pause } from '../pause.ts';
 import { BANDS, Signatures } from './minHash.ts';
 import { compareText, isNear, rowWords, WordsCache } from './rowWords.ts';
 
@@ -44,7 +45,7 @@ export class NearOverlap {
     for (let row = 0; row < this.#one.has.length; row++) {
       if (row % 1024 === 0) {
         signal?.throwIfAborted();
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await pause();
       }
       if (this.#one.has[row] === 0 || skip.has(row)) continue;
       if (compared >= MAX_PAIRS) {

@@ -94,10 +94,15 @@ export class TableIndex {
     const looked = LIVE | LEFT_OUT | (where.edited === undefined ? 0 : WRITTEN) | (where.held === undefined ? 0 : HELD);
     const wanted = LIVE | (where.leftOut ? LEFT_OUT : 0) | (where.edited ? WRITTEN : 0) | (where.held ? HELD : 0);
     const isIn = (value: number, range: Range | undefined): boolean => !range || (value >= range[0] && value <= range[1]);
+    const byFlagsAlone = !tasks && !inFinding && !where.quality && !where.answer && !where.prompt;
     const kept = new Int32Array(rows);
     let count = 0;
     for (let row = 0; row < rows; row++) {
       if ((this.#flags[row]! & looked) !== wanted) continue;
+      if (byFlagsAlone) {
+        kept[count++] = row;
+        continue;
+      }
       if (tasks && tasks[task[row]!] === 0) continue;
       if (inFinding && inFinding[row] === 0) continue;
       if (!isIn(quality[row]!, where.quality) || !isIn(answer[row]!, where.answer) || !isIn(prompt[row]!, where.prompt)) continue;

@@ -23,6 +23,7 @@ import type { Requests } from '../protocol.ts';
 import type { Datasets } from './datasets.ts';
 import type { RequestContext, SessionEnvironment } from './environment.ts';
 import { refuse } from './refuse.ts';
+import { RightOfWay } from './rightOfWay.ts';
 import { RowSearch } from './rowSearch.ts';
 
 /** Views kept at a time; the oldest goes first. */
@@ -43,6 +44,7 @@ interface OpenTable {
   id: string;
   key: string;
   table: TableIndex;
+  dataset: DatasetSummary;
   stamp: string;
   edited: EditedRows | null;
   /** The rows as they are shown. */
@@ -58,6 +60,8 @@ export class RowTables {
   readonly #datasets: Datasets;
   readonly #emit: SessionEnvironment['emit'];
   readonly #views = new Map<string, View>();
+  /** A search gives way to rows that are looked at. */
+  readonly #looks = new RightOfWay();
   #open: OpenTable | null = null;
   /** One at a time: the table is brought up to date in steps. */
   #opening: Promise<unknown> = Promise.resolve();
@@ -76,8 +80,7 @@ export class RowTables {
   }
 
   async #view({ datasetId, view }: Requests['data.view']['args'], found: { rows: Int32Array; stale: boolean } | null, context: RequestContext): Promise<ViewSummary> {
-    const { table, stamp } = await this.#table(datasetId, context);
-    const { rows: total } = await this.#datasets.get(datasetId);
+    const { table, stamp, dataset: { rows: total } } = await this.#table(datasetId, context);
     const candidates = table.filter(view, found?.rows ?? null);
     const viewId = crypto.randomUUID();
     const stale = found?.stale ? { stale: true as const } : {};
@@ -86,7 +89,8 @@ export class RowTables {
       return { viewId, count: candidates.length, total, searching: false, ...stale };
     }
     const snapshot = await this.#datasets.store.snapshot(datasetId);
-    const search = new RowSearch({ search: view.search, candidates, bound: table.rows, rows: snapshot.batches((from, to) => anyOf(candidates, from, to)) }, (progress) => {
+    const rows = this.#looks.behind(snapshot.batches((from, to) => anyOf(candidates, from, to)));
+    const search = new RowSearch({ search: view.search, candidates, bound: table.rows, rows }, (progress) => {
       this.#emit({ type: 'data.view', viewId, total, ...progress, searched: Math.min(total, progress.searched) });
     });
     this.#keep(viewId, { datasetId, view, rows: new Int32Array(), search, stamp });
@@ -95,14 +99,13 @@ export class RowTables {
   }
 
   async viewRows(asked: Requests['data.viewRows']['args'], context: RequestContext): Promise<ViewRow[]> {
-    return this.#datasets.rightOfWay.first(() => this.#viewRows(asked, context));
+    return this.#looks.first(() => this.#datasets.rightOfWay.first(() => this.#viewRows(asked, context)));
   }
 
   async #viewRows({ viewId, offset, limit }: Requests['data.viewRows']['args'], context: RequestContext): Promise<ViewRow[]> {
     const view = this.#needView(viewId);
-    const { table, fixed } = await this.#table(view.datasetId, context);
-    const rows = (await this.#rowsOf(view, context)).subarray(offset, offset + limit);
-    const dataset = await this.#datasets.get(view.datasetId);
+    const { table, fixed, stamp, dataset } = await this.#table(view.datasetId, context);
+    const rows = this.#rowsOf(view, table, stamp).subarray(offset, offset + limit);
     return (await fixed.rowsAt(view.datasetId, rows)).map((row) => shown(row, dataset, table));
   }
 
@@ -251,8 +254,7 @@ export class RowTables {
   }
 
   /** Rows of a view in its order as far as it is known, without those deleted since. */
-  async #rowsOf(view: View, context: RequestContext): Promise<Int32Array> {
-    const { table, stamp } = await this.#table(view.datasetId, context);
+  #rowsOf(view: View, table: TableIndex, stamp: string): Int32Array {
     const { search } = view;
     if (search?.hasNews) view.rows = table.sort(search.takeHits(), view.view.sort);
     if (search?.ended && !search.hasNews) view.search = null;
@@ -267,7 +269,8 @@ export class RowTables {
     const view = this.#needView(viewId);
     if (view.datasetId !== datasetId) throw refuse('data.noView', 'This view is of another dataset.', 'Filter or sort the rows again.');
     if (view.search && !view.search.ended) throw refuse('data.searching', 'The search has not looked at all rows yet.', 'Wait for its end, or cancel it and take what was found.');
-    return this.#rowsOf(view, context);
+    const { table, stamp } = await this.#table(datasetId, context);
+    return this.#rowsOf(view, table, stamp);
   }
 
   /** The table of a dataset as it is now. */
@@ -285,21 +288,20 @@ export class RowTables {
     if (this.#open?.key !== key) {
       this.#open = null;
       const opened = await openTable({ ...of, signal: context.signal, onProgress: (rows) => context.progress('Reading rows', rows, dataset.rows, 'rows') });
-      this.#open = { id, key, ...opened, stamp: stampOf(opened.edited), fixed: await this.#datasets.fixed(id), fixes: '', split: '' };
+      this.#open = { id, key, dataset, ...opened, stamp: stampOf(opened.edited), fixed: await this.#datasets.fixed(id), fixes: '', split: '' };
     }
-    const open = this.#open;
-    const edited = await store.edited(id);
+    const open = Object.assign(this.#open, { dataset });
+    const [edited, applied, split] = await Promise.all([store.edited(id), store.fixes(id), store.split(id)]);
     if (open.stamp !== stampOf(edited) && edited) {
       await writeEdits(of, open.table, changedEdits(open.edited, edited), edited);
       Object.assign(open, { edited, stamp: stampOf(edited) });
     }
-    const fixes = [open.stamp, ...(await store.fixes(id)).map((fix) => `${fix.id} ${fix.rows.length} ${fix.appliedAt}`)].join();
+    const fixes = [open.stamp, ...applied.map((fix) => `${fix.id} ${fix.rows.length} ${fix.appliedAt}`)].join();
     if (open.fixes !== fixes) {
       open.fixed = await this.#datasets.fixed(id);
       open.table.setLeftOut(open.fixed.leftOut);
       open.fixes = fixes;
     }
-    const split = await store.split(id);
     const splitKey = split ? `${split.madeAt} ${open.stamp}` : '';
     if (open.split !== splitKey) {
       open.table.setHeld(split ? await heldRows(store, dataset, split) : []);
