@@ -1,6 +1,6 @@
 /**
  * Lets a software adapter have the processor. Dawn in Node asks for finished work as fast as the event loop turns, which keeps a core
- * busy that SwiftShader and lavapipe compute on: on two cores their work takes 1.7 times as long. While a promise of the GPU is awaited and
+ * busy that SwiftShader and lavapipe compute on: on two cores their work takes 1.4 times as long. While a promise of the GPU is awaited and
  * nothing comes of it, this sleeps between two turns. Refuses to know what is awaited.
  */
 
