@@ -17,11 +17,12 @@ import { RowPlace, RowSwitch } from './RowPlace.tsx';
 import { ReadingLine, type Reading } from './TokenReading.tsx';
 import { TurnView } from './TurnView.tsx';
 
-const Legend = () => (
+const Legend = ({ withCut }: { withCut: boolean }) => (
   <ul className={classes.legend} aria-label="Key">
     <li><span data-key="trained" />Trained</li>
     <li><span data-key="ignored" />Ignored</li>
     <li><span data-key="special" />Special</li>
+    {withCut && <li><span data-key="cut" />Cut off</li>}
   </ul>
 );
 
@@ -62,7 +63,7 @@ function InspectedRowView({ row, target }: { row: InspectedRow; target: InspectT
       <div className={classes.head}>
         <p className={classes.count} data-testid="mask-count">{row.leftOutBy ? `None of its ${formatWhole(row.totalTokens)} tokens is trained` : `${formatWhole(row.trainedTokens)} of ${formatWhole(row.totalTokens)} tokens are trained`}</p>
         <RowSwitch row={row} target={target} />
-        <Legend />
+        <Legend withCut={cut !== null} />
       </div>
       <MaskRuler row={shown} />
       <RowPlace row={row} target={target} />

@@ -64,9 +64,9 @@ export function ChooseData({ next }: { next: boolean }) {
         <Choice value="browse" name="Browse for a file" about="Format and columns are detected" onClick={pick} />
       </Radio.Group>
       <ImportNotes />
-      <p>
-        <button type="button" className="link" onClick={() => setFromHub(true)} data-testid="data-from-hub">From the hub</button>{' · '}
-        <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>{' · '}
+      <p className={classes.otherWays}>
+        <button type="button" className="link" onClick={() => setFromHub(true)} data-testid="data-from-hub">From the hub</button>
+        <button type="button" className="link" onClick={() => setPasting(true)}>Paste or type rows</button>
         <button type="button" className="link" onClick={() => setNaming(true)}>New empty set</button>
       </p>
       <DataFileInput picker={picker} />
