@@ -4,6 +4,9 @@ import { formatWhole } from '../format.ts';
 import classes from './Mask.module.css';
 import { rulerSteps, segments } from './maskSegments.ts';
 
+/** A label begins at its tick: none begins so late that it would leave the ruler. */
+const ROOM_FOR_LABEL = 0.93;
+
 export function MaskRuler({ row }: { row: InspectedRow }) {
   const total = Math.max(1, row.totalTokens);
   const { tick, label } = rulerSteps(total);
@@ -20,7 +23,7 @@ export function MaskRuler({ row }: { row: InspectedRow }) {
       <div className={classes.ticks}>
         {ticks.map((t) => (
           <span key={t} data-major={t % label === 0 || undefined} style={{ left: percent(t) }}>
-            {t % label === 0 && <span style={t > total * 0.97 ? { transform: 'translateX(-100%)' } : undefined}>{formatWhole(t)}</span>}
+            {t % label === 0 && t <= total * ROOM_FOR_LABEL && <span>{formatWhole(t)}</span>}
           </span>
         ))}
       </div>
