@@ -111,6 +111,10 @@ describe('products side by side', () => {
     await check(variant, QUANTISED);
   });
 
+  it.each([['f16', ROUND], ['int8', QUANTISED]] as const)('so is each over a weight stored as %s', async (dtype, c) => {
+    for (const variant of LONG ? ['subgroup', 'tiled'] as const : ['subgroup'] as const) await check(variant, { ...c, dtype });
+  });
+
   it.each(LONG ? ['direct', 'subgroup', 'tiled', 'tiledThin', 'split'] as const : ['direct', 'subgroup'] as const)('%s kernels read and write columns of a wider matrix', async (variant) => {
     use(variant);
     const e = kit.engine;
