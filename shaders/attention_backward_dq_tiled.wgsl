@@ -17,21 +17,6 @@ const N: u32 = HEAD_DIM / WIDTH;
 const KV_STRIDE: u32 = KV_HEADS * N;
 const ROWS: u32 = WORKGROUP / SLICES * ROWS_EACH;
 
-var<workgroup> keys: array<Vec, TILE * PADDED>;
-var<workgroup> values: array<Vec, TILE * PADDED>;
-
-fn keys_at(at: u32) -> Eight {
-  return Eight(
-    keys[at], keys[at + PADDED], keys[at + 2u * PADDED], keys[at + 3u * PADDED],
-    keys[at + 4u * PADDED], keys[at + 5u * PADDED], keys[at + 6u * PADDED], keys[at + 7u * PADDED]);
-}
-
-fn values_at(at: u32) -> Eight {
-  return Eight(
-    values[at], values[at + PADDED], values[at + 2u * PADDED], values[at + 3u * PADDED],
-    values[at + 4u * PADDED], values[at + 5u * PADDED], values[at + 6u * PADDED], values[at + 7u * PADDED]);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let per = select(params.per, PER, UNROLL);

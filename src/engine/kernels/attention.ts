@@ -7,6 +7,7 @@ import dqTiled from '../../../shaders/attention_backward_dq_tiled.wgsl?raw';
 import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
+import keyValueTile from '../../../shaders/lib/key_value_tile.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
 import slicesMemory from '../../../shaders/lib/slices_memory.wgsl?raw';
 import slicesShuffle from '../../../shaders/lib/slices_shuffle.wgsl?raw';
@@ -170,7 +171,7 @@ export function attention(e: Engine, a: AttentionArgs): Op[] {
   const kind = few ? 'attention.decode' : 'attention';
   const key = keyFor(kind, a);
   const variant = chosenRowVariant(e, kind, key);
-  const l = (variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : tiledLaunch(e, a, tiled, variant, 'forward')) ?? directLaunch(e, a, direct);
+  const l = (variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : tiledLaunch(e, a, `${keyValueTile}\n${tiled}`, variant, 'forward')) ?? directLaunch(e, a, direct);
   const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse];
   const choice: Choice = { key, candidates: ROW_VARIANTS[kind], usual: variant, inputs: [a.q, a.k, a.v], output: a.out, remake: (view) => attention(view, a) };
@@ -206,7 +207,7 @@ function queryGradient(e: Engine, a: AttentionBackwardArgs): Op {
     ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
     (tokens) => 6 * pairs(tokens, a),
   );
-  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: dqTiled }, a.dq, make, (view) => queryGradient(view, a));
+  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: `${keyValueTile}\n${dqTiled}` }, a.dq, make, (view) => queryGradient(view, a));
 }
 
 function keyGradients(e: Engine, a: AttentionBackwardArgs): Op {
