@@ -1,8 +1,9 @@
 // attention.wgsl for few queries with many keys (generation on a GPU): a workgroup takes one (query, head).
-//   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   lse_i = ln sum_j e^s_j
-// Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H]. Query head h reads kv head h / (H / Hkv).
+//   s_j = capped(scale q_i . k_j)  for keyStart[i] <= j < keyEnd[i],   out_i = sum_j softmax(s)_j v_j,   and lse_i = ln sum_j e^s_j (lib/split_lse.wgsl)
+//   or out_i's part of out A^T, with which LoRA's branch of the next product begins (lib/split_part.wgsl)
+// Shapes: q, out [M, H, D], k, v [*, Hkv, D], keyStart, keyEnd [M], lse [M, H], parts [H, M, r], A [r, H D]. Query head h reads kv head h / (H / Hkv).
 // WORKGROUP keys at a time: first a thread = the score of one key, then a thread = every WORKGROUP-th Vec of the output.
-struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // vecs = D / WIDTH
+struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32, a_rank: u32, part_size: u32 } // vecs = D / WIDTH
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> q: array<Vec>;
 @group(0) @binding(3) var<storage, read> k: array<Vec>;
@@ -10,11 +11,10 @@ struct Params { heads: u32, kv_heads: u32, vecs: u32, scale: f32, cap: f32 } // 
 @group(0) @binding(5) var<storage, read> key_start: array<u32>;
 @group(0) @binding(6) var<storage, read> key_end: array<u32>;
 @group(0) @binding(7) var<storage, read_write> out: array<Vec>;
-@group(0) @binding(8) var<storage, read_write> lse: array<f32>;
 
 const PER: u32 = (CAPACITY + WORKGROUP - 1u) / WORKGROUP; // Vecs of the output a thread owns
 
-var<workgroup> query: array<Vec, CAPACITY>;
+var<workgroup> held: array<Vec, CAPACITY>; // the query, at last its output
 var<workgroup> weights: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let scale = params.scale;
   let begin = key_start[i];
   let end = key_end[i];
-  for (var d = local; d < n; d += WORKGROUP) { query[d] = q[t * n + d] * scale; }
+  for (var d = local; d < n; d += WORKGROUP) { held[d] = q[t * n + d] * scale; }
 
   var sum: array<Vec, PER>;
   var top = LOWEST;
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var s = LOWEST;
     if (j < end) {
       s = 0.0;
-      for (var d = 0u; d < n; d++) { s += inner(query[d], k[j * kv_stride + kv_base + d]); }
+      for (var d = 0u; d < n; d++) { s += inner(held[d], k[j * kv_stride + kv_base + d]); }
       s = capped(vec4<f32>(s), params.cap).x;
     }
     let highest = max(top, workgroup_max(local, s));
@@ -62,7 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let share = select(0.0, 1.0 / weight, weight > 0.0);
   for (var d = 0u; d < PER; d++) {
     let at = d * WORKGROUP + local;
-    if (at < n) { out[t * n + at] = sum[d] * share; }
+    if (at < n) {
+      held[at] = sum[d] * share;
+      out[t * n + at] = held[at];
+    }
   }
-  if (local == 0u) { lse[t] = top + log_accurate(max(weight, 1.0)); }
+  leave(local, t, top + log_accurate(max(weight, 1.0)));
 }

@@ -1,8 +1,9 @@
 // y[m, n] = alpha * (sum_k x[m, k] w[n, k] (+ scale * sum_j xa[m, j] b[n, j])) (+ bias[n]) (+ y or c) for M <= 4      X W^T while generating: every weight is read once.
 // With NORM x is the RMSNorm of what is read (lib/row_norm.wgsl), whose scale is known when the sum is.
 // x [M, K], w [N, K] one part of a frozen weight, gain [K], xa [M, rank], b [stride, rank], y and c [M, stride], bias [stride]; see lib/product_nt.wgsl.
+// With BESIDE rows of another matrix follow those of w (lib/row_beside.wgsl).
 // One workgroup = 8 columns of y; one thread = one eighth of k of one column for all rows; the eighths are added in order.
-// The order does not depend on M. Constants: HAS_BIAS, ADD, SLICED, NORM, BRANCH (lib/low_rank_row.wgsl).
+// The order does not depend on M. Constants: HAS_BIAS, ADD, SLICED, NORM, BRANCH and PARTS (lib/low_rank_row.wgsl), BESIDE.
 var<workgroup> sums: array<vec4<f32>, 64>;
 var<workgroup> squares: array<vec4<f32>, select(1u, 64u, NORM)>;
 
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var sum = vec4<f32>();
   var square = vec4<f32>();
   for (var k = local % 8u * UNIT; k < params.k; k += 8u * UNIT) {
-    let b = gained(weight_unit(w0 + k), k);
+    let b = gained(row_unit(n, w0, k), k);
     let a0 = left_unit(x0 + k);
     sum.x += unit_product(a0, b);
     if (NORM) { square.x += unit_product(a0, a0); }
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (NORM) { squares[local] = square; }
   keep_branch(local, n, rows);
   workgroupBarrier();
-  if (local >= 8u || first + local >= params.n) { return; }
+  if (local >= 8u || first + local >= all_columns()) { return; }
   let at = local * 8u;
   var total = ((sums[at] + sums[at + 1u]) + (sums[at + 2u] + sums[at + 3u])) + ((sums[at + 4u] + sums[at + 5u]) + (sums[at + 6u] + sums[at + 7u]));
   if (NORM) {
@@ -44,5 +45,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   total += branch_total(at);
   enter_column(first + local);
-  for (var m = 0u; m < min(rows, 4u); m += 1u) { store(m, first + local, total[m]); }
+  for (var m = 0u; m < min(rows, 4u); m += 1u) { store_row(m, first + local, total[m]); }
 }

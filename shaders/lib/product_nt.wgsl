@@ -9,6 +9,8 @@ struct Params {
   rank: u32, scale: f32,         // of the low-rank branch, where there is one (low_rank.wgsl)
   eps: f32,                      // of the norm of x, where it is folded in (row_norm.wgsl)
   second: u32, third: u32, second_at: u32, third_at: u32, // of y's segments
+  parts: u32, part_size: u32,    // in which the branch's left operand comes (low_rank_row.wgsl)
+  beside: u32,                   // rows of another matrix below the weight (row_beside.wgsl)
 }
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> left: array<Unit>;

@@ -7,11 +7,11 @@
  * norm(attention(norm(x))) and norm(mlp(norm(mid))).
  */
 import type { RecomputePolicy, TargetModule } from '../config/recipe.ts';
-import { attention, attentionBackward } from '../engine/kernels/attention.ts';
+import { attention, attentionBackward, attentionBegins, type AttentionArgs } from '../engine/kernels/attention.ts';
 import { dropout } from '../engine/kernels/dropout.ts';
 import { embedding } from '../engine/kernels/embedding.ts';
-import { gated, gatedBackward } from '../engine/kernels/gated.ts';
-import { matmulNN, matmulNT, matmulTN } from '../engine/kernels/matmul.ts';
+import { gated, gatedBackward, gatedLowRank, gatedParts } from '../engine/kernels/gated.ts';
+import { matmulNN, matmulNT, matmulTN, type Begun, type InParts } from '../engine/kernels/matmul.ts';
 import { rmsNorm, rmsNormBackward } from '../engine/kernels/rmsNorm.ts';
 import { rope, ropeAppend } from '../engine/kernels/rope.ts';
 import { kvAppend } from '../engine/kernels/rows.ts';
@@ -22,7 +22,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { widths, type BackwardScratch, type LayerActivations } from './activations.ts';
 import type { BatchInputs } from './batchInputs.ts';
 import { layerAt, type ModelConfig } from './config.ts';
-import { GROUPS, joinedBackward, joinedForward, joinedNormed, type Dropped, type GroupName, type JoinedProjection } from './joined.ts';
+import { GROUPS, isForFew, joinedBackward, joinedForward, joinedNormed, type Dropped, type GroupName, type JoinedProjection } from './joined.ts';
 import { modulePath, type LoraAdapter, type LoraEntry } from './lora.ts';
 import type { ModelWeights } from './weights.ts';
 
@@ -52,7 +52,12 @@ export interface LoraUse {
   dropout: number;
   /** Scratch [M, max(C, F, H·D)], needed when dropout > 0. */
   dropped: Tensor | null;
+  /** Scratch for x Aᵀ in parts (`lowRankParts`): with it, kernels for a few tokens that make x begin the next branch. */
+  parts?: Omit<InParts, 'count'> | null;
 }
+
+/** The most parts that x Aᵀ of a projection has where it is begun by what makes x. */
+export const lowRankParts = (config: ModelConfig): number => Math.max(config.numAttentionHeads, gatedParts(config.intermediateSize));
 
 /** Key/value cache of one layer, [context, Hkv·D] each. */
 export interface LayerCache {
@@ -71,48 +76,67 @@ export function forwardOps(ctx: DecoderContext, acts: { layers: LayerActivations
 /** `next` null: the layer is computed again for its backward pass, which needs nothing of what it hands on. */
 function layerForward(ctx: DecoderContext, l: number, a: LayerActivations, next: Tensor | null, lora: LoraUse | null, cache: LayerCache | null): Op[] {
   const { engine: e, config, weights } = ctx;
-  const { C } = widths(config);
+  const { C, F } = widths(config);
   const { rmsNormEps: eps } = config;
   const w = weights.layers[l]!;
   const name = (part: string): string => `layer ${l} ${part}`;
-  /** y = x Wᵀ + scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ. */
-  const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor): Op[] => {
+  /** y = x Wᵀ + scaling · (dropout(x) Aᵀ) Bᵀ, keeping x Aᵀ unless it was begun, in so many parts. */
+  const project = (module: TargetModule, x: Tensor, y: Tensor, add?: Tensor, begun = 0): Op[] => {
     const entry = lora?.adapter.at(l, module);
-    const branch = entry && { left: a.xa[module]!, right: entry.b, scale: entry.scaling };
+    const branch = entry && { left: a.xa[module]!, right: entry.b, scale: entry.scaling, parts: begun > 0 ? { ...lora!.parts!, count: begun } : undefined };
     return [
-      ...loraA(ctx, lora, l, module, x, a),
+      ...(begun > 0 ? [] : loraA(ctx, lora, l, module, x, a)),
       ...matmulNT(e, { label: modulePath(l, module), rows: TOKENS, x, w: w.projections[module].weight, y, add, bias: w.projections[module].bias ?? undefined, branch }),
     ];
   };
   /** stream + projection, or stream + norm(projection) where there is an outer norm. */
-  const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor | null): Op[] => {
-    if (!branch || !gain) return out ? project(module, x, out, stream) : loraA(ctx, lora, l, module, x, a);
-    const ops = project(module, x, branch);
+  const intoStream = (module: TargetModule, x: Tensor, branch: Tensor | null, gain: Tensor | null, stream: Tensor, out: Tensor | null, begun: number): Op[] => {
+    if (!branch || !gain) return out ? project(module, x, out, stream, begun) : loraA(ctx, lora, l, module, x, a);
+    const ops = project(module, x, branch, undefined, begun);
     if (out) ops.push(...rmsNorm(e, { label: name(`${module} norm`), rows: TOKENS, cols: C, x: branch, gain, out, eps, add: stream }));
     return ops;
   };
-  /** Projections of one normed input: one product where they can be. */
-  const projectNormed = (group: GroupName, outputs: readonly Tensor[]): Op[] => {
+  /** Projections of one normed input: one product where they can be. `branch` left: without LoRA's branch, but with x Aᵀ. */
+  const projectNormed = (group: GroupName, outputs: readonly Tensor[], branch: 'added' | 'left' = 'added'): Op[] => {
     const [normed, x, gain, places] = group === 'qkv' ? ['inputNormed' as const, a.x, w.inputNorm, a.qkv] : ['midNormed' as const, a.mid, w.mlpNorm, a.gateUp];
     const xa = a.xaJoined[group] ?? null;
     const joined = joinedProjection(ctx, lora, l, group, a, places);
-    if (joined && cache) return joinedNormed(e, joined, x, { gain, eps, out: a[normed] }, places!, xa);
+    if (joined && cache) return joinedNormed(e, joined, x, { gain, eps, out: a[normed] }, places!, xa, branch);
     const norm = cheapOps(ctx, l, a, normed);
     if (joined) return [...norm, ...joinedForward(e, joined, a[normed], places!, xa, droppedOf(ctx, lora, a[normed], null, null))];
     return [...norm, ...GROUPS[group].flatMap((module, i) => project(module, a[normed], outputs[i]!))];
   };
   const ops = projectNormed('qkv', [a.q, a.k, a.v]);
   ops.push(...(cache ? cachedKeys(ctx, l, a, cache, name) : cheapOps(ctx, l, a, 'rotated')));
+  const attend = { label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse };
+  const begin = beginOf(ctx, lora, l, attend);
+  const gate = gateWithLora(ctx, lora, l, a);
   ops.push(
-    ...attention(e, {
-      label: name('attention'), ...scores(ctx, l), q: a.qRotated, k: cache?.k ?? a.kRotated, v: cache?.v ?? a.v, out: a.attnOut, lse: a.lse,
-    }),
-    ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid),
-    ...projectNormed('gateUp', [a.gate, a.up]),
-    ...cheapOps(ctx, l, a, 'activated'),
-    ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next),
+    ...attention(e, { ...attend, begin }),
+    ...intoStream('o_proj', a.attnOut, a.attnBranch, w.attentionOutNorm, a.x, a.mid, begin ? config.numAttentionHeads : 0),
+    ...projectNormed('gateUp', [a.gate, a.up], gate ? 'left' : 'added'),
+    ...(gate ?? cheapOps(ctx, l, a, 'activated')),
+    ...intoStream('down_proj', a.activated, a.mlpBranch, w.mlpOutNorm, a.mid, next, gate ? gatedParts(F) : 0),
   );
   return ops;
+}
+
+/** For a few tokens: o_proj's A, where the attention begins its branch. */
+function beginOf({ engine: e }: DecoderContext, lora: LoraUse | null, l: number, attend: AttentionArgs): Begun | undefined {
+  const entry = lora?.adapter.at(l, 'o_proj');
+  return lora?.parts && entry && attentionBegins(e, attend) ? { a: entry.a, parts: lora.parts } : undefined;
+}
+
+/** For a few tokens with the whole MLP adapted: the gate that adds the branches of gate and up, and begins that of down. */
+function gateWithLora(ctx: DecoderContext, lora: LoraUse | null, l: number, a: LayerActivations): Op[] | null {
+  const { engine: e, config } = ctx;
+  const joined = lora?.parts && joinedProjection(ctx, lora, l, 'gateUp', a, a.gateUp);
+  const down = lora?.adapter.at(l, 'down_proj');
+  if (!joined || !joined.lora || !down || !isForFew(e, joined, a.mid, a.gateUp!)) return null;
+  return gatedLowRank(e, {
+    label: `layer ${l} gate`, activation: config.activation, cols: config.intermediateSize, gate: a.gate, up: a.up, out: a.activated,
+    branch: { left: a.xaJoined.gateUp!, right: joined.lora.b, scale: joined.lora.scaling }, begin: { a: down.a, parts: lora.parts! },
+  });
 }
 
 /** The parts of a layer that cost next to nothing: norms, head norms with rotary, the gate. */

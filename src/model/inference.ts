@@ -13,7 +13,7 @@ import { createTensor, destroyTensor, readTensor, type Tensor } from '../engine/
 import { BatchInputs, flattenBatch, type BatchLike, type FlatBatch } from './batchInputs.ts';
 import { windowsOf, type ModelConfig } from './config.ts';
 import { takeActivations, type AdapterPlaces, type Taker } from './activations.ts';
-import { forwardOps, type DecoderContext, type LayerCache, type RopeTables } from './decoder.ts';
+import { forwardOps, lowRankParts, type DecoderContext, type LayerCache, type LoraUse, type RopeTables } from './decoder.ts';
 import { logitsOps, pickOps, takeHead, type HeadBuffers } from './head.ts';
 import type { LoraAdapter } from './lora.ts';
 import { createRope, destroyRope } from './rope.ts';
@@ -27,7 +27,7 @@ export interface ModelOnGpu {
   weights: ModelWeights;
 }
 
-const use = (adapter: LoraAdapter | null) => (adapter ? { adapter, dropout: 0, dropped: null } : null);
+const use = (adapter: LoraAdapter | null, parts: LoraUse['parts'] = null): LoraUse | null => (adapter ? { adapter, dropout: 0, dropped: null, parts } : null);
 
 /**
  * Logits [B, T, V] of a batch, zero at padding; meant for tests and checks, since all of it comes to JS.
@@ -102,7 +102,9 @@ export function takeGeneration(engine: Pick<Engine, 'maxBinding'>, config: Model
   const elements = contextLength * config.numKeyValueHeads * config.headDim;
   const caches = Array.from({ length: config.numHiddenLayers }, (_, l): LayerCache => ({ k: arena.take(`k cache.${l}`, elements), v: arena.take(`v cache.${l}`, elements) }));
   const head = takeHead(engine, config, arena, 1, stats, false);
-  return { caches, head, prefill: takeActivations(config, arena, PREFILL, lora, 'nothing'), decode: takeActivations(config, arena, 1, lora, 'nothing') };
+  const rank = lora ? Math.max(1, ...lora.entries.map((e) => e.r ?? lora.config.r)) : 0;
+  const parts = lora ? { tensor: arena.take('parts of x A', rank * lowRankParts(config)), size: rank } : null;
+  return { caches, head, parts, prefill: takeActivations(config, arena, PREFILL, lora, 'nothing'), decode: takeActivations(config, arena, 1, lora, 'nothing') };
 }
 
 /** A program over so many tokens at a time: the kernels for one row are others than those for many. */
@@ -177,11 +179,11 @@ export class Generator {
 
   async #build(adapter: LoraAdapter | null): Promise<void> {
     const { engine, config } = this.#model;
-    const { caches, head, prefill, decode } = takeGeneration(engine, config, this.#arena, adapter, this.contextLength, this.#stats);
+    const { caches, head, parts, prefill, decode } = takeGeneration(engine, config, this.#arena, adapter, this.contextLength, this.#stats);
     this.#head = head;
-    const pass = async (name: string, inputs: BatchInputs, acts: typeof prefill): Promise<Pass> => {
+    const pass = async (name: string, inputs: BatchInputs, acts: typeof prefill, lora: LoraUse | null): Promise<Pass> => {
       const ctx: DecoderContext = { ...this.#model, rope: this.#rope, inputs };
-      const ops = (): Op[] => [...forwardOps(ctx, acts, use(adapter), caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
+      const ops = (): Op[] => [...forwardOps(ctx, acts, lora, caches), ...pickOps(ctx, head, acts.last), ...logitsOps(ctx, head, 0)];
       if (!engine.info.software) {
         // Measured where a context is half full.
         inputs.upload(continuation(Array.from({ length: inputs.maxTokens }, () => 0), Math.max(0, Math.floor(this.contextLength / 2) - inputs.maxTokens), true));
@@ -189,8 +191,8 @@ export class Generator {
       }
       return { inputs, program: await buildProgram(engine, `${name}, ${adapter ? 'tuned' : 'base'}`, this.#step, ops()) };
     };
-    this.#prefill = await pass('prompt', this.#prefillInputs, prefill);
-    this.#decode = await pass('next token', this.#decodeInputs, decode);
+    this.#prefill = await pass('prompt', this.#prefillInputs, prefill, use(adapter));
+    this.#decode = await pass('next token', this.#decodeInputs, decode, use(adapter, parts));
   }
 
   /** Dispatches of a prompt's piece and of a token. */

@@ -8,7 +8,7 @@
 import type { TargetModule } from '../config/recipe.ts';
 import type { Engine } from '../engine/device.ts';
 import { TOKENS, type Op } from '../engine/kernel.ts';
-import { matmulNN, matmulNT, matmulTN, type LowRank } from '../engine/kernels/matmul.ts';
+import { isRowProduct, matmulNN, matmulNT, matmulTN, type LowRank } from '../engine/kernels/matmul.ts';
 import type { JoinedTensor, Slice } from '../engine/segments.ts';
 import type { Tensor, Weight } from '../engine/tensor.ts';
 import type { LoraEntry } from './lora.ts';
@@ -70,14 +70,25 @@ export function joinedForward(e: Engine, of: JoinedProjection, x: Tensor, y: Joi
   return [...down, ...product];
 }
 
-/** The same of the RMSNorm of x, which kernels for few rows fold in; where they do, `norm.out` is not written. */
-export function joinedNormed(e: Engine, of: JoinedProjection, x: Tensor, norm: { gain: Tensor; eps: number; out: Tensor }, y: JoinedTensor, xa: Tensor | null): Op[] {
+/**
+ * The same of the RMSNorm of x, which kernels for few rows fold in; where they do, `norm.out` is not written.
+ * @param branch left: for whoever reads y to add, who needs x Aᵀ alone; one dispatch where `isForFew`
+ */
+export function joinedNormed(
+  e: Engine, of: JoinedProjection, x: Tensor, norm: { gain: Tensor; eps: number; out: Tensor }, y: JoinedTensor, xa: Tensor | null, branch: 'added' | 'left',
+): Op[] {
   const { label, weight, bias, lora } = of;
-  const product = { label, rows: TOKENS, w: weight, y: y.whole, segments: y.segments, bias: bias ?? undefined, branch: branchOf(lora, xa) };
+  const alone = { label, rows: TOKENS, w: weight, y: y.whole, segments: y.segments, bias: bias ?? undefined };
+  if (lora && branch === 'left') return matmulNT(e, { ...alone, x, norm, beside: { w: lora.a, out: xa! } });
+  const product = { ...alone, branch: branchOf(lora, xa) };
   const down = lora ? matmulNT(e, { label: labelOf(of, 'A'), rows: TOKENS, x, w: lora.a, y: xa!, skinny: true, norm }) : [];
   // One that was not folded in is there for both.
   return [...down, ...matmulNT(e, down.length > 1 ? { ...product, x: norm.out } : { ...product, x, norm })];
 }
+
+/** Whether the kernel for few rows serves a group's product. */
+export const isForFew = (e: Engine, { label, weight }: JoinedProjection, x: Tensor, y: JoinedTensor): boolean =>
+  isRowProduct(e, { label, rows: TOKENS, x, w: weight, y: y.whole, segments: y.segments });
 
 const branchOf = (lora: LoraGroup | null, xa: Tensor | null) => (lora ? { left: xa!, right: lora.b, scale: lora.scaling } : undefined);
 

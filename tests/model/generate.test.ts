@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TARGET_MODULES, type TargetModule } from '../../src/config/recipe.ts';
 import { openEngine, type Engine } from '../../src/engine/device.ts';
+import { chosenRowVariant } from '../../src/engine/rowVariants.ts';
+import { defaultVariant } from '../../src/engine/variants.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import { batchLogits, Generator, type ModelOnGpu } from '../../src/model/inference.ts';
 import { allTargets, LoraAdapter, uniformStream } from '../../src/model/lora.ts';
@@ -130,14 +132,16 @@ describe('a token through projections that lie together', () => {
   afterAll(() => engine.destroy());
 
   it.each([
-    ['plain', shape, 'f32', 'row', 7, 11],
+    ['plain', shape, 'f32', 'card', 7, 8],
     ['plain, without the kernel for rows', shape, 'bf16', 'direct', 9, 17],
-    ['biases', { ...shape, qkvBias: true }, 'f32', 'row', 7, 11],
-    ['head norms', { ...shape, qkNorm: true }, 'f32', 'row', 9, 13],
-    ['outer norms and no rotary positions', { ...shape, sandwichNorms: true, layers: [{ window: null, rope: null }] }, 'f32', 'row', 10, 14],
-    ['plain, some projections adapted', shape, 'f32', 'row', 7, null],
+    ['biases', { ...shape, qkvBias: true, oBias: true, mlpBias: true }, 'f32', 'card', 7, 8],
+    ['head norms', { ...shape, qkNorm: true }, 'f32', 'card', 9, 10],
+    ['outer norms and no rotary positions', { ...shape, sandwichNorms: true, layers: [{ window: null, rope: null }] }, 'f32', 'card', 10, 11],
+    ['plain, some projections adapted', shape, 'f32', 'card', 7, null],
   ] as const)('%s: has the logits of a full forward pass, base and tuned, in few dispatches a layer', async (_, config, dtype, variant, perLayer, perTunedLayer) => {
-    engine.variants['matmulNT.row'] = variant;
+    const card: Engine = { ...engine, info: { ...engine.info, software: false }, variants: {} };
+    engine.variants['matmulNT.row'] = variant === 'card' ? defaultVariant(card, 'matmulNT.row') : variant;
+    engine.variants['attention.decode'] = chosenRowVariant(card, 'attention.decode');
     const model = await onGpu(engine, config as ModelConfig, randomValues(config as ModelConfig, 1, dtype), dtype);
     for (const { qkv, gateUp } of model.weights.layers) expect([qkv?.weight.rows, gateUp?.weight.rows]).toEqual([256, 256]);
     const targetModules: TargetModule[] = perTunedLayer === null ? ['q_proj', 'v_proj', 'up_proj', 'down_proj'] : [...TARGET_MODULES];

@@ -8,15 +8,19 @@ import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
 import keyValueTile from '../../../shaders/lib/key_value_tile.wgsl?raw';
+import lowRankPart from '../../../shaders/lib/low_rank_part.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
 import slicesMemory from '../../../shaders/lib/slices_memory.wgsl?raw';
 import slicesShuffle from '../../../shaders/lib/slices_shuffle.wgsl?raw';
 import softcapLib from '../../../shaders/lib/softcap.wgsl?raw';
+import splitLse from '../../../shaders/lib/split_lse.wgsl?raw';
+import splitPart from '../../../shaders/lib/split_part.wgsl?raw';
 import tree from '../../../shaders/lib/tree.wgsl?raw';
 import type { Engine } from '../device.ts';
 import { compileKernel, f32, linearGrid, type Access, type Choice, type F32, type Op } from '../kernel.ts';
 import { chosenRowVariant, FEW_QUERIES, ROW_VARIANTS, type RowVariant } from '../rowVariants.ts';
 import type { Tensor } from '../tensor.ts';
+import type { Begun } from './matmul.ts';
 import { vecWidth, withVec, type VecWidth } from './vec.ts';
 
 interface AttentionShape {
@@ -47,7 +51,10 @@ interface AttentionShape {
 }
 
 /** `out` and `lse` are overwritten. */
-export type AttentionArgs = AttentionShape;
+export interface AttentionArgs extends AttentionShape {
+  /** Only where `attentionBegins`: also begins out Aᵀ, a part a head, and leaves `lse` alone. */
+  begin?: Begun;
+}
 
 /** Training only: keys and queries are the same rows, and key j is attended by the queries j .. queryEnd[j] - 1, no others. */
 export interface AttentionBackwardArgs extends AttentionShape {
@@ -138,13 +145,14 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled,
   };
 }
 
-function splitLaunch(a: AttentionShape): Launch {
+function splitLaunch(a: AttentionArgs): Launch {
   const width = vecWidth(a.headDim);
+  const { begin } = a;
   return {
     variant: 'split',
-    body: withVec(width, `${tree}\n${softcapLib}\n${split}`),
-    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: 64, SOFTCAP: isCapped(a) },
-    params: [a.heads, a.kvHeads, a.headDim / width, ...scaleAndCap(a)],
+    body: withVec(width, [tree, softcapLib, ...(begin ? [lowRankPart, splitPart] : [splitLse]), split].join('\n')),
+    constants: { CAPACITY: capacity(a.headDim) / width, WORKGROUP: 64, SOFTCAP: isCapped(a), ...(begin ? { PART: 8 } : {}) },
+    params: [a.heads, a.kvHeads, a.headDim / width, ...scaleAndCap(a), begin?.a.rows ?? 0, begin?.parts.size ?? 0],
     grid: (rows, heads) => linearGrid(rows * heads, 1),
   };
 }
@@ -165,17 +173,26 @@ function launch(e: Engine, l: Launch, name: string, label: string, heads: number
 const keyFor = (what: string, a: AttentionShape): string =>
   `${what} ${Math.floor(a.q.byteLength / 4 / a.heads / a.headDim)}x${a.heads}x${a.kvHeads}x${a.headDim}${a.window ? ` window ${a.window}` : ''}`;
 
-/** out = softmax(scale q k^T) v and the log-sum-exp of the scores. */
-export function attention(e: Engine, a: AttentionArgs): Op[] {
+/** Which kernel serves an attention. */
+function chosen(e: Engine, a: AttentionArgs) {
   const few = a.q.byteLength / 4 / (a.heads * a.headDim) <= FEW_QUERIES;
   const kind = few ? 'attention.decode' : 'attention';
   const key = keyFor(kind, a);
-  const variant = chosenRowVariant(e, kind, key);
+  return { kind, key, variant: chosenRowVariant(e, kind, key) } as const;
+}
+
+/** Whether the kernel that serves an attention can begin out Aᵀ. */
+export const attentionBegins = (e: Engine, a: AttentionArgs): boolean => chosen(e, a).variant === 'split';
+
+/** out = softmax(scale q k^T) v and the log-sum-exp of the scores. */
+export function attention(e: Engine, a: AttentionArgs): Op[] {
+  const { kind, key, variant } = chosen(e, a);
   const l = (variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : tiledLaunch(e, a, `${keyValueTile}\n${tiled}`, variant, 'forward')) ?? directLaunch(e, a, direct);
   const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
-  const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, a.lse];
+  const begin = l.variant === 'split' ? a.begin : undefined;
+  const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, ...(begin ? [begin.parts.tensor, begin.a.parts[0]!.tensor] : [a.lse])];
   const choice: Choice = { key, candidates: ROW_VARIANTS[kind], usual: variant, inputs: [a.q, a.k, a.v], output: a.out, remake: (view) => attention(view, a) };
-  return [{ ...launch(e, l, 'attention', `${a.label} attention`, a.heads, ['read', 'read', 'read', 'read', 'read', 'write', 'write'], tensors, flops), choice }];
+  return [{ ...launch(e, l, 'attention', `${a.label} attention`, a.heads, ['read', 'read', 'read', 'read', 'read', 'write', 'write', ...(begin ? ['read'] as const : [])], tensors, flops), choice }];
 }
 
 /** dq, dk and dv, from the forward pass's out and lse. */

@@ -30,7 +30,7 @@ import { isBy4, segmentParams, type Segments, type Slice } from '../segments.ts'
 import { isQuantised, type StorageType, type Tensor, type Weight } from '../tensor.ts';
 import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulVariant, type ShapeClass } from '../variants.ts';
 import {
-  directLaunch, isTiled, lanesOf, over, rowLaunch, segmentLibrary, sharedBy, spec, SPLITS, tiledLaunch, tileOf, tilingOf, withBranch, withSums, type Launch, type Side,
+  directLaunch, isTiled, lanesOf, over, rowLaunch, segmentLibrary, sharedBy, spec, SPLITS, tiledLaunch, tileOf, tilingOf, withBranch, withSums, type Launch, type RowExtras, type Side,
 } from './matmulLaunch.ts';
 import { rmsNorm } from './rmsNorm.ts';
 
@@ -61,15 +61,22 @@ const partsFor = (variant: MatmulVariant, parts: Tensor | undefined, size: numbe
 /** 'split' needs scratch. */
 const splitOr = (variant: MatmulVariant, parts: Tensor | undefined): MatmulVariant => (variant === 'split' && !parts ? 'tiled' : variant);
 
+/** A matrix that is the sum of `count` others, `size` elements from one to the next. */
+export interface InParts {
+  tensor: Tensor;
+  size: number;
+  count: number;
+}
+
 /** out[start + r, c] (+)= the sum of its parts. */
-function sumOfParts(e: Engine, label: string, rows: Rows, cols: number, size: number, parts: Tensor, out: Tensor, start: number, accumulate: boolean, when: Op['grid']): Op {
+function sumOfParts(e: Engine, label: string, rows: Rows, cols: number, { tensor, size, count }: InParts, out: Tensor, start: number, accumulate: boolean, when: Op['grid']): Op {
   return {
     label: `${label} parts`,
     ...compileKernel(e, { name: 'sum_parts', body: sumParts, constants: { ACCUMULATE: accumulate }, access: ['read', 'write'] }),
-    params: [...rowParams(rows), cols, size, SPLITS, start],
-    tensors: [parts, out],
+    params: [...rowParams(rows), cols, size, count, start],
+    tensors: [tensor, out],
     grid: when,
-    flops: (dims) => SPLITS * rowCount(rows, dims) * cols,
+    flops: (dims) => count * rowCount(rows, dims) * cols,
   };
 }
 
@@ -86,6 +93,15 @@ export interface LowRank {
   right: Weight;
   /** Default 1. */
   scale?: number;
+  /** NT without segments or norm: left as it was begun by what made x. The row kernel adds the parts up while it reads them; otherwise they are added up in `left` first. */
+  parts?: InParts;
+}
+
+/** Where a kernel that makes x begins LoRA's x Aᵀ. */
+export interface Begun {
+  /** [r, K], in f32. */
+  a: Weight;
+  parts: Omit<InParts, 'count'>;
 }
 
 /** The part of a low-rank weight, where a kernel takes it along. */
@@ -118,17 +134,18 @@ export interface MatmulNT {
   branch?: LowRank;
   /** The product is that of x's RMSNorm, which the row kernel folds in; others write it to `out` [M, K] first. Not together with row starts. */
   norm?: { gain: Tensor; eps: number; out: Tensor };
+  /** out [M, R] = x w^T with another weight [R, K] in f32 of one part: further columns for the row kernel, a product by itself for others. Not together with a branch. */
+  beside?: { w: Weight; out: Tensor };
   /** First row of x and of y. */
   xRowStart?: number;
   yRowStart?: number;
 }
 
-/** `branch`: binding of a low-rank branch's left operand, 0 without one. */
-function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, branch: number, norm: boolean): Launch {
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, extras: RowExtras): Launch {
   const skinny = shape === 'matmulNT.skinny';
-  if (isTiled(variant)) return tiledLaunch(withBranch(ntTiled, branch), tileOf(e, variant, skinny), { BRANCH: branch });
+  if (isTiled(variant)) return tiledLaunch(withBranch(ntTiled, extras.branch), tileOf(e, variant, skinny), { BRANCH: extras.branch });
   const LANES = lanesOf(e);
-  if (variant === 'row') return rowLaunch(ntRow, norm, branch);
+  if (variant === 'row') return rowLaunch(ntRow, extras);
   if (variant === 'direct') return directLaunch(ntDirect);
   const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
   return {
@@ -138,14 +155,23 @@ function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: numbe
   };
 }
 
+/** Which kernel serves an NT product. */
+function chosenNT(e: Engine, o: MatmulNT): { shape: ShapeClass; key: string; variant: MatmulVariant } {
+  const { w, rows, segments, sliced = false } = o;
+  const most = mostRows(rows, [o.x, w.cols * (sliced ? segments!.columns.length : 1), o.xRowStart], [o.y, o.slice?.of ?? w.rows, o.yRowStart]);
+  const shape: ShapeClass = most <= FEW_ROWS ? 'matmulNT.row' : o.skinny ?? w.rows <= SKINNY ? 'matmulNT.skinny' : 'matmulNT.wide';
+  const key = keyOf(shape, most, w.rows, w.cols, w.dtype, segments?.columns.length);
+  return { shape, key, variant: chosenVariant(e, shape, key) };
+}
+
+/** Whether the row kernel serves an NT product. */
+export const isRowProduct = (e: Engine, o: MatmulNT): boolean => chosenNT(e, o).variant === 'row';
+
 /** y[M, N] = alpha * x[M, K] w[N, K]^T + bias[N] (+ y or another tensor). */
 export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const { w, rows, segments, sliced = false } = o;
   const K = w.cols;
-  const most = mostRows(rows, [o.x, K * (sliced ? segments!.columns.length : 1), o.xRowStart], [o.y, o.slice?.of ?? w.rows, o.yRowStart]);
-  const shape: ShapeClass = most <= FEW_ROWS ? 'matmulNT.row' : o.skinny ?? w.rows <= SKINNY ? 'matmulNT.skinny' : 'matmulNT.wide';
-  const key = keyOf(shape, most, w.rows, K, w.dtype, segments?.columns.length);
-  const variant = chosenVariant(e, shape, key);
+  const { shape, key, variant } = chosenNT(e, o);
   const { branch, norm } = o;
   if (norm && variant !== 'row') {
     const normed = rmsNorm(e, { label: `${o.label} norm`, rows, cols: K, x: o.x, gain: norm.gain, out: norm.out, eps: norm.eps });
@@ -154,13 +180,17 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     return [{ ...normed[0]!, choice }, ...normed.slice(1), { ...product!, choice: undefined }, ...rest];
   }
   const along = takenAlong(variant, branch);
-  const launch = launchNT(e, shape, variant, w.rows, along ? 7 + (norm ? 1 : 0) : 0, norm !== undefined);
+  const free = norm ? 8 : 7;
+  const parts = along && variant === 'row' ? branch!.parts : undefined;
+  const beside = variant === 'row' && !branch && w.parts.length === 1 ? o.beside : undefined;
+  const besideRows = beside?.w.rows ?? 0;
+  const launch = launchNT(e, shape, variant, w.rows, { norm: norm !== undefined, branch: along ? free : 0, parts: parts !== undefined, beside: beside ? free : 0, besideRows });
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
       library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNT],
       constants: { ...loader.constants, SLICED: sliced, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
-      access: ['read', 'read', 'read', 'read', 'write', ...(norm ? ['read'] as const : []), ...(along ? ['read', 'read'] as const : [])],
+      access: ['read', 'read', 'read', 'read', 'write', ...(norm ? ['read'] as const : []), ...(along ? ['read', 'read'] as const : []), ...(beside ? ['read', 'write'] as const : [])],
     }),
     weight: loader.weight,
   });
@@ -172,14 +202,16 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
     layout: kernel.layout,
     params: [
       ...rowParams(rows), part.rows, K, o.slice?.of ?? w.rows, (o.slice?.from ?? 0) + part.rowStart, o.xRowStart ?? 0, o.yRowStart ?? 0, f32(alpha), r, f32((branch?.scale ?? 1) / alpha), f32(norm?.eps ?? 0),
-      ...segmentParams(segments),
+      ...segmentParams(segments), parts?.count ?? 0, parts?.size ?? 0, besideRows,
     ],
     // What is not given is bound to x, which is only read too.
-    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(norm ? [norm.gain] : []), ...(along ? [branch!.left, along] : [])],
+    tensors: [o.x, part.tensor, o.bias ?? o.x, o.add === undefined || o.add === 'accumulate' ? o.x : o.add, o.y, ...(norm ? [norm.gain] : []), ...(along ? [parts?.tensor ?? branch!.left, along] : []), ...(beside ? [beside.w.parts[0]!.tensor, beside.out] : [])],
     grid: (dims) => launch.grid(rowCount(rows, dims), segments?.columns ?? part.rows),
-    flops: (dims) => 2 * rowCount(rows, dims) * part.rows * (K + (along ? r : 0)),
+    flops: (dims) => 2 * rowCount(rows, dims) * (part.rows * (K + (along ? r : 0)) + besideRows * K),
     ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.x], o.y, (view) => matmulNT(view, o)) } : {}),
   }));
+  if (o.beside && !beside) ops.push(...matmulNT(e, { label: `${o.label} beside`, rows, x: o.x, w: o.beside.w, y: o.beside.out, skinny: true, norm }));
+  if (branch?.parts && !parts) ops.unshift(sumOfParts(e, `${o.label} lora A`, rows, r, branch.parts, branch.left, 0, false, (dims) => linearGrid(rowCount(rows, dims) * r, 64)));
   if (!branch || along) return ops;
   return [...ops, ...matmulNT(e, { label: `${o.label} lora B`, rows, x: branch.left, w: branch.right, y: o.y, alpha: branch.scale, add: 'accumulate', segments, sliced: segments !== undefined })];
 }
@@ -261,7 +293,7 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
       ...(i === 0 ? { choice: choiceOf(e, shape, key, variant, [o.dy], o.dx, (view) => matmulNN(view, o), o.parts) } : {}),
     };
     if (!split) return [product];
-    return [product, sumOfParts(e, label, rows, K, most * K, split, o.dx, o.dxRowStart ?? 0, accumulate, (dims) => linearGrid(rowCount(rows, dims) * K, 64))];
+    return [product, sumOfParts(e, label, rows, K, { tensor: split, size: most * K, count: SPLITS }, o.dx, o.dxRowStart ?? 0, accumulate, (dims) => linearGrid(rowCount(rows, dims) * K, 64))];
   });
   if (!branch || takenAlong(variant, branch)) return ops;
   return [...ops, ...matmulNN(e, { label: `${o.label} lora`, rows, dy: branch.left, w: branch.right, dx: o.dx, alpha: branch.scale, accumulate: true })];
@@ -324,5 +356,5 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   };
   if (!split) return [product];
   const whole: Rows = { kind: 'fixed', count: P };
-  return [product, sumOfParts(e, o.label, whole, Q, P * Q, split, o.out, 0, accumulate, (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(P * Q, 64)))];
+  return [product, sumOfParts(e, o.label, whole, Q, { tensor: split, size: P * Q, count: SPLITS }, o.out, 0, accumulate, (dims) => (rowCount(rows, dims) === 0 ? [0, 0, 0] : linearGrid(P * Q, 64)))];
 }

@@ -5,6 +5,8 @@ import lowRank from '../../../shaders/lib/low_rank.wgsl?raw';
 import lowRankNone from '../../../shaders/lib/low_rank_none.wgsl?raw';
 import lowRankRow from '../../../shaders/lib/low_rank_row.wgsl?raw';
 import lowRankRowNone from '../../../shaders/lib/low_rank_row_none.wgsl?raw';
+import rowBeside from '../../../shaders/lib/row_beside.wgsl?raw';
+import rowBesideNone from '../../../shaders/lib/row_beside_none.wgsl?raw';
 import rowNorm from '../../../shaders/lib/row_norm.wgsl?raw';
 import rowNormNone from '../../../shaders/lib/row_norm_none.wgsl?raw';
 import segmentsLib from '../../../shaders/lib/segments.wgsl?raw';
@@ -91,11 +93,19 @@ export const withBranch = (body: string, binding: number): string => `${binding 
 export const tilingOf = (variant: MatmulVariant): { tiles: TiledVariant; splits: number } | null =>
   variant === 'split' ? { tiles: 'tiled', splits: SPLITS } : isTiled(variant) ? { tiles: variant, splits: 1 } : null;
 
-/** `branch`: binding of a low-rank branch's left operand, 0 without one. */
-export const rowLaunch = (body: string, NORM: boolean, branch: number): Launch => ({
-  body: [NORM ? rowNorm : rowNormNone, branch > 0 ? lowRankRow : lowRankRowNone, body].join('\n'),
-  constants: { NORM, BRANCH: branch },
-  grid: (_, columns) => linearGrid(over(columns, 4) * 4, 8),
+/** What the row kernel takes along: the bindings of a low-rank branch's left operand and of a weight beside, which has so many rows; 0 where there is none. */
+export interface RowExtras {
+  norm: boolean;
+  branch: number;
+  parts: boolean;
+  beside: number;
+  besideRows: number;
+}
+
+export const rowLaunch = (body: string, { norm, branch, parts, beside, besideRows }: RowExtras): Launch => ({
+  body: [norm ? rowNorm : rowNormNone, branch > 0 ? lowRankRow : lowRankRowNone, beside > 0 ? rowBeside : rowBesideNone, body].join('\n'),
+  constants: { NORM: norm, BRANCH: branch, PARTS: parts, BESIDE: beside },
+  grid: (_, columns) => linearGrid(over(columns, 4) * 4 + besideRows, 8),
 });
 
 export const spec = (name: string, variant: MatmulVariant, launch: Launch, rest: { library: string[]; constants: Record<string, number | boolean>; access: KernelSpec['access'] }): KernelSpec => ({

@@ -1,0 +1,16 @@
+// A row product of two weights, one below the other: rows of another matrix [beside, K] in f32 follow those of the frozen one, as they are. Their columns are
+// sums without bias, alpha or anything added, in a matrix of their own [M, beside]: LoRA's x A^T beside x W^T.
+@group(0) @binding(BESIDE) var<storage, read> beside_weight: array<Unit>;
+@group(0) @binding(BESIDE + 1u) var<storage, read_write> beside_y: array<f32>;
+
+fn all_columns() -> u32 { return params.n + params.beside; }
+
+// Elements k .. of row n; the frozen weight's begins at w0.
+fn row_unit(n: u32, w0: u32, k: u32) -> Unit {
+  if (n < params.n) { return weight_unit(w0 + k); }
+  return beside_weight[(min(n - params.n, params.beside - 1u) * params.k + k) / UNIT];
+}
+
+fn store_row(m: u32, n: u32, sum: f32) {
+  if (n < params.n) { store(m, n, sum); } else { beside_y[m * params.beside + n - params.n] = sum; }
+}
