@@ -23,19 +23,25 @@ fn nf4_levels(code: vec4<u32>) -> vec4<f32> {
   return select(low, high, b3);
 }
 
-// Four elements from e, which is a multiple of 4: never of two blocks or halves. Beyond the end, where tiles run on and count nothing, the last block
-// repeats: a code taken for a scale could be infinite.
-fn quantised4(e: u32) -> vec4<f32> {
+// Four elements from e as they are stored, e a multiple of 4: never of two blocks or halves. The word of scales, that of the codes, and where in the block
+// they are. Beyond the end, where tiles run on and count nothing, the last block repeats: a code taken for a scale could be infinite.
+fn quantised_raw(e: u32) -> vec4<u32> {
   let block = min(e / 64u, arrayLength(&weight) / BLOCK_WORDS - 1u) * BLOCK_WORDS;
   let at = e % 64u;
+  return vec4<u32>(weight[block], weight[block + 1u + at / select(4u, 8u, WEIGHT_TYPE == 4u)], at, 0u);
+}
+
+fn dequantised(raw: vec4<u32>) -> vec4<f32> {
+  let scales = raw.x;
+  let at = raw.z;
   if (WEIGHT_TYPE == 4u) {
-    let scales = weight[block];
     let scale = bitcast<f32>(select(scales << 16u, scales & 0xffff0000u, at >= 32u));
-    let codes = weight[block + 1u + at / 8u] >> (at % 8u * 4u);
+    let codes = raw.y >> (at % 8u * 4u);
     return nf4_levels((vec4<u32>(codes) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u)) * scale;
   }
-  let word = weight[block + 1u + at / 4u];
-  return vec4<f32>(vec4<i32>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u)) * bitcast<f32>(weight[block]);
+  return vec4<f32>(vec4<i32>(vec4<u32>(raw.y) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u)) * bitcast<f32>(scales);
 }
+
+fn quantised4(e: u32) -> vec4<f32> { return dequantised(quantised_raw(e)); }
 
 fn weight_at(e: u32) -> f32 { return quantised4(e & 0xfffffffcu)[e % 4u]; }

@@ -33,5 +33,7 @@ fn enter_tile(i: u32, width: u32) -> u32 {
 
 // Element of row m in the buffer of all segments, less the segment's first column.
 fn row_at(m: u32, stride: u32) -> u32 { return segment_at + m * (segment_end - segment_start) - segment_start; }
+fn row_stride(stride: u32) -> u32 { return segment_end - segment_start; }
+fn slice_stride(columns: u32) -> u32 { return segment_count() * columns; }
 // Row m of a matrix that has `columns` columns for each segment: where the segment's own begin.
 fn slice_at(m: u32, columns: u32) -> u32 { return (m * segment_count() + segment) * columns; }

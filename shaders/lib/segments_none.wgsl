@@ -6,4 +6,6 @@ fn enter_segment(s: u32) {}
 fn enter_column(column: u32) {}
 fn enter_tile(i: u32, width: u32) -> u32 { return i * width; }
 fn row_at(m: u32, stride: u32) -> u32 { return m * stride; }
+fn row_stride(stride: u32) -> u32 { return stride; }
+fn slice_stride(columns: u32) -> u32 { return columns; }
 fn slice_at(m: u32, columns: u32) -> u32 { return m * columns; }

@@ -1,58 +1,59 @@
 // A tile of a product in workgroup memory: TY * 8 rows x TX * 4 columns (TX * 8 where WIDE), walked DEPTH steps of the sum at a time.
-// One thread = 8 x 4 sums (two times that where WIDE, TX * 4 columns apart) of one of SLICES interleaved slices of the sum, which are added in order at
-// the end. Where AHEAD, the next steps' operands come from memory into registers while these are multiplied.
-// Including kernels define left_rows(row, at) and right_rows(column, at): the 4 x 4 block of an operand that covers 4 steps of the sum
-// from `at` and 4 rows (columns) of the tile, as four vec4 of one step each, left_rows zero beyond the sum's end; and store_row(row, column, sums).
+// One thread = every TY-th of the rows x 4 columns (two times that where WIDE, TX * 4 columns apart) of one of SLICES slices of the sum, each of every
+// SLICES-th four steps, which are added in order at the end. A low-rank branch (lib/low_rank.wgsl) is the sum's beginning.
+// While a tile is multiplied, the next one's operands come from memory into registers, each thread's 4 x 4 block of either operand as it is stored:
+// whatever is computed of it there would wait for it, so it is widened, masked and turned on its way into workgroup memory.
+// Including kernels define, for 4 rows (columns) from the first argument on and 4 steps from the second:
+//   left_load -> Block, right_load -> RightBlock      as it is stored; beyond the ends there may be anything
+//   left_block(raw, step) -> Block                    a vec4 of steps for each row; zero in steps beyond the sum's end
+//   right_block(raw) -> Block                         a vec4 of columns for each step
+// and store_row(row, column, sums).
 const QUADS: u32 = TX * select(1u, 2u, WIDE); // of columns
 const TILE_ROWS: u32 = TY * 8u;
 const TILE_COLUMNS: u32 = QUADS * 4u;
 const THREADS: u32 = TX * TY * SLICES;
-const LEFT_PITCH: u32 = TY * 2u + 1u; // in vec4; odd, so that steps lie in different banks
+const LEFT_PITCH: u32 = STEPS + 1u; // in vec4; odd, so that rows lie in different banks
 const RIGHT_PITCH: u32 = QUADS + 1u;
 const STEPS: u32 = DEPTH / 4u;
 const LEFT_BLOCKS: u32 = STEPS * TY * 2u;
-const BLOCKS: u32 = LEFT_BLOCKS + STEPS * QUADS;
+const RIGHT_BLOCKS: u32 = STEPS * QUADS;
 const SLICE_SIZE: u32 = TX * TY * 8u; // in vec4
 const_assert !WIDE || SLICES == 1u;
-const_assert !AHEAD || BLOCKS <= 2u * THREADS;
+const_assert LEFT_BLOCKS <= THREADS && RIGHT_BLOCKS <= THREADS;
 
 struct Block { s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32> }
+// Of a weight as it is stored, or of numbers in f32.
+struct RightBlock { s0: vec4<u32>, s1: vec4<u32>, s2: vec4<u32>, s3: vec4<u32> }
 
-var<workgroup> tile_left: array<vec4<f32>, DEPTH * LEFT_PITCH>;
-var<workgroup> tile_right: array<vec4<f32>, DEPTH * RIGHT_PITCH>;
+// An index that is known is checked where this is compiled and not where it runs: hence a dimension for each.
+// Left: [a thread's rows][TY][four steps], a vec4 of steps. Right: [four steps][step][four columns], a vec4 of columns.
+var<workgroup> tile_left: array<array<array<vec4<f32>, LEFT_PITCH>, TY>, 8>;
+var<workgroup> tile_right: array<array<array<vec4<f32>, RIGHT_PITCH>, 4>, STEPS>;
 var<workgroup> tile_slices: array<vec4<f32>, select(1u, SLICES * SLICE_SIZE, SLICES > 1u)>;
 
-fn transposed(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Block {
-  return Block(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y), vec4<f32>(a.z, b.z, c.z, d.z), vec4<f32>(a.w, b.w, c.w, d.w));
+fn transposed(b: Block) -> Block {
+  return Block(vec4<f32>(b.s0.x, b.s1.x, b.s2.x, b.s3.x), vec4<f32>(b.s0.y, b.s1.y, b.s2.y, b.s3.y),
+    vec4<f32>(b.s0.z, b.s1.z, b.s2.z, b.s3.z), vec4<f32>(b.s0.w, b.s1.w, b.s2.w, b.s3.w));
 }
 
-fn masked(block: Block, kept: bool) -> Block {
-  let zero = vec4<f32>();
-  return Block(select(zero, block.s0, kept), select(zero, block.s1, kept), select(zero, block.s2, kept), select(zero, block.s3, kept));
+fn bits(b: Block) -> RightBlock { return RightBlock(bitcast<vec4<u32>>(b.s0), bitcast<vec4<u32>>(b.s1), bitcast<vec4<u32>>(b.s2), bitcast<vec4<u32>>(b.s3)); }
+fn numbers(b: RightBlock) -> Block { return Block(bitcast<vec4<f32>>(b.s0), bitcast<vec4<f32>>(b.s1), bitcast<vec4<f32>>(b.s2), bitcast<vec4<f32>>(b.s3)); }
+
+fn put_left_row(row: u32, four: u32, steps: vec4<f32>) { tile_left[row / TY][row % TY][four] = steps; }
+
+fn put_left(i: u32, b: Block) {
+  let row = i / STEPS * 4u;
+  put_left_row(row, i % STEPS, b.s0);
+  put_left_row(row + 1u, i % STEPS, b.s1);
+  put_left_row(row + 2u, i % STEPS, b.s2);
+  put_left_row(row + 3u, i % STEPS, b.s3);
 }
 
-// Block i of both tiles for the DEPTH steps from `at`; the left operand's come first.
-fn fetch(i: u32, row0: u32, column0: u32, at: u32) -> Block {
-  let steps = at + i % STEPS * 4u;
-  if (i < LEFT_BLOCKS) { return left_rows(row0 + i / STEPS * 4u, steps); }
-  return right_rows(column0 + (i - LEFT_BLOCKS) / STEPS * 4u, steps);
-}
-
-fn put(i: u32, block: Block) {
-  let steps = i % STEPS * 4u;
-  if (i < LEFT_BLOCKS) {
-    let slot = steps * LEFT_PITCH + i / STEPS;
-    tile_left[slot] = block.s0;
-    tile_left[slot + LEFT_PITCH] = block.s1;
-    tile_left[slot + 2u * LEFT_PITCH] = block.s2;
-    tile_left[slot + 3u * LEFT_PITCH] = block.s3;
-  } else {
-    let slot = steps * RIGHT_PITCH + (i - LEFT_BLOCKS) / STEPS;
-    tile_right[slot] = block.s0;
-    tile_right[slot + RIGHT_PITCH] = block.s1;
-    tile_right[slot + 2u * RIGHT_PITCH] = block.s2;
-    tile_right[slot + 3u * RIGHT_PITCH] = block.s3;
-  }
+fn put_right(i: u32, b: Block) {
+  tile_right[i % STEPS][0][i / STEPS] = b.s0;
+  tile_right[i % STEPS][1][i / STEPS] = b.s1;
+  tile_right[i % STEPS][2][i / STEPS] = b.s2;
+  tile_right[i % STEPS][3][i / STEPS] = b.s3;
 }
 
 fn add_step(s: ptr<function, Sums>, low: vec4<f32>, high: vec4<f32>, b: vec4<f32>) {
@@ -66,66 +67,85 @@ fn add_step(s: ptr<function, Sums>, low: vec4<f32>, high: vec4<f32>, b: vec4<f32
   (*s).s7 += high.w * b;
 }
 
+// The first `steps` steps of the tile that is there, or this slice's of them.
+fn multiply(near: ptr<function, Sums>, far: ptr<function, Sums>, steps: u32, slice: u32, tx: u32, ty: u32) {
+  for (var four = slice; four * 4u < steps; four += SLICES) {
+    let low = transposed(Block(tile_left[0][ty][four], tile_left[1][ty][four], tile_left[2][ty][four], tile_left[3][ty][four]));
+    let high = transposed(Block(tile_left[4][ty][four], tile_left[5][ty][four], tile_left[6][ty][four], tile_left[7][ty][four]));
+    add_step(near, low.s0, high.s0, tile_right[four][0][tx]);
+    if (WIDE) { add_step(far, low.s0, high.s0, tile_right[four][0][TX + tx]); }
+    add_step(near, low.s1, high.s1, tile_right[four][1][tx]);
+    if (WIDE) { add_step(far, low.s1, high.s1, tile_right[four][1][TX + tx]); }
+    add_step(near, low.s2, high.s2, tile_right[four][2][tx]);
+    if (WIDE) { add_step(far, low.s2, high.s2, tile_right[four][2][TX + tx]); }
+    add_step(near, low.s3, high.s3, tile_right[four][3][tx]);
+    if (WIDE) { add_step(far, low.s3, high.s3, tile_right[four][3][TX + tx]); }
+  }
+}
+
 fn store_rows(s: ptr<function, Sums>, row: u32, rows_end: u32, column: u32) {
-  for (var i = row; i < min(row + 8u, rows_end); i += 1u) {
+  for (var i = row; i < min(row + 8u * TY, rows_end); i += TY) {
     store_row(i, column, (*s).s0);
     move_up(s);
   }
 }
 
-// The whole tile: the sum over `length` steps, then store_row for each of its rows below rows_end.
+// The whole tile: the sum over the branch's steps and `length` steps, then store_row for each of its rows below rows_end.
 fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32) {
   let slice = local / (TX * TY);
   let tx = local % TX;
   let ty = local / TX % TY;
   var near = Sums();
   var far = Sums();
-  var first: Block;
-  var second: Block;
-  if (AHEAD) {
-    first = fetch(local, row0, column0, 0u);
-    if (local + THREADS < BLOCKS) { second = fetch(local + THREADS, row0, column0, 0u); }
+  // Every thread fetches, those without a block of their own another's: a load that only some threads do is waited for at once.
+  let left_i = local % LEFT_BLOCKS;
+  let right_i = local % RIGHT_BLOCKS;
+  let has_left = LEFT_BLOCKS == THREADS || local < LEFT_BLOCKS;
+  let has_right = RIGHT_BLOCKS == THREADS || local < RIGHT_BLOCKS;
+  let row = row0 + left_i / STEPS * 4u;
+  let row_step = left_i % STEPS * 4u;
+  let column = column0 + right_i / STEPS * 4u;
+  let column_step = right_i % STEPS * 4u;
+  var left = left_load(row, row_step);
+  var right = right_load(column, column_step);
+  for (var j = 0u; j < branch_length(); j += DEPTH) {
+    if (has_left) { put_left(left_i, branch_left_block(row, j + row_step)); }
+    if (has_right) { put_right(right_i, branch_right_block(column, j + column_step)); }
+    workgroupBarrier();
+    multiply(&near, &far, min(DEPTH, branch_length() - j), slice, tx, ty);
+    workgroupBarrier();
   }
   for (var at = 0u; at < length; at += DEPTH) {
-    if (AHEAD) {
-      if (local < BLOCKS) { put(local, first); }
-      if (local + THREADS < BLOCKS) { put(local + THREADS, second); }
-    } else {
-      for (var i = local; i < BLOCKS; i += THREADS) { put(i, fetch(i, row0, column0, at)); }
-    }
+    if (has_left) { put_left(left_i, left_block(left, at + row_step)); }
+    if (has_right) { put_right(right_i, right_block(right)); }
     workgroupBarrier();
-    if (AHEAD && at + DEPTH < length) {
-      first = fetch(local, row0, column0, at + DEPTH);
-      if (local + THREADS < BLOCKS) { second = fetch(local + THREADS, row0, column0, at + DEPTH); }
+    if (at + DEPTH < length) { // also keeps the loads on this side of the multiplication
+      left = left_load(row, at + DEPTH + row_step);
+      right = right_load(column, at + DEPTH + column_step);
     }
-    for (var i = slice; i < DEPTH; i += SLICES) {
-      let low = tile_left[i * LEFT_PITCH + ty * 2u];
-      let high = tile_left[i * LEFT_PITCH + ty * 2u + 1u];
-      add_step(&near, low, high, tile_right[i * RIGHT_PITCH + tx]);
-      if (WIDE) { add_step(&far, low, high, tile_right[i * RIGHT_PITCH + TX + tx]); }
-    }
+    multiply(&near, &far, min(DEPTH, length - at), slice, tx, ty);
     workgroupBarrier();
   }
   if (SLICES == 1u) {
-    let row = row0 + ty * 8u;
-    store_rows(&near, row, rows_end, column0 + tx * 4u);
-    if (WIDE) { store_rows(&far, row, rows_end, column0 + (TX + tx) * 4u); }
+    let own = row0 + ty;
+    store_rows(&near, own, rows_end, column0 + tx * 4u);
+    if (WIDE) { store_rows(&far, own, rows_end, column0 + (TX + tx) * 4u); }
     return;
   }
-  let slot = slice * SLICE_SIZE + ty * 8u * TX + tx;
+  let slot = slice * SLICE_SIZE + ty * TX + tx;
   tile_slices[slot] = near.s0;
-  tile_slices[slot + TX] = near.s1;
-  tile_slices[slot + 2u * TX] = near.s2;
-  tile_slices[slot + 3u * TX] = near.s3;
-  tile_slices[slot + 4u * TX] = near.s4;
-  tile_slices[slot + 5u * TX] = near.s5;
-  tile_slices[slot + 6u * TX] = near.s6;
-  tile_slices[slot + 7u * TX] = near.s7;
+  tile_slices[slot + TX * TY] = near.s1;
+  tile_slices[slot + 2u * TX * TY] = near.s2;
+  tile_slices[slot + 3u * TX * TY] = near.s3;
+  tile_slices[slot + 4u * TX * TY] = near.s4;
+  tile_slices[slot + 5u * TX * TY] = near.s5;
+  tile_slices[slot + 6u * TX * TY] = near.s6;
+  tile_slices[slot + 7u * TX * TY] = near.s7;
   workgroupBarrier();
   for (var i = local; i < SLICE_SIZE; i += THREADS) {
     var sum = tile_slices[i];
     for (var other = i + SLICE_SIZE; other < SLICES * SLICE_SIZE; other += SLICE_SIZE) { sum += tile_slices[other]; }
-    let row = row0 + i / TX;
-    if (row < rows_end) { store_row(row, column0 + i % TX * 4u, sum); }
+    let own = row0 + i / TX;
+    if (own < rows_end) { store_row(own, column0 + i % TX * 4u, sum); }
   }
 }

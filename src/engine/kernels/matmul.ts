@@ -323,7 +323,7 @@ export interface MatmulTN {
 
 function launchTN(e: Engine, variant: MatmulVariant, P: Side, Q: number, ownP: boolean): Launch {
   const tiling = tilingOf(variant);
-  if (tiling) return tiledLaunch(tnTiled, tileOf(e, tiling.tiles, true), { SPLITS: tiling.splits }, tiling.splits);
+  if (tiling) return tiledLaunch(withBranch(tnTiled, 0), tileOf(e, tiling.tiles, true), { SPLITS: tiling.splits }, tiling.splits);
   if (variant === 'direct') return directLaunch(tnDirect);
   const LANES = lanesOf(e);
   const [wide, narrow] = ownP ? [P, Q] : [Q, over(P, 1)];

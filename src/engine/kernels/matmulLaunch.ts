@@ -57,27 +57,31 @@ interface TileShape {
   SLICES: number;
   DEPTH: number;
   WIDE: boolean;
-  AHEAD: boolean;
 }
-/** All within 16 KB of workgroup memory and 256 threads, which every device has. */
-const TILES: Record<Exclude<TiledVariant, 'tiledThin'>, TileShape> = {
-  'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false, AHEAD: false },
-  'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false, AHEAD: false },
-  'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
-  'tiled128x64': { TX: 8, TY: 16, SLICES: 1, DEPTH: 16, WIDE: true, AHEAD: true },
-  'tiled128x128': { TX: 16, TY: 16, SLICES: 1, DEPTH: 8, WIDE: true, AHEAD: true },
+/** Within 16 KB of workgroup memory and 256 threads, which every device has. */
+const TILES: Record<TiledVariant | 'skinny', TileShape> = {
+  'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false },
+  'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false },
+  'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true },
+  'tiled128x64': { TX: 8, TY: 16, SLICES: 1, DEPTH: 16, WIDE: true },
+  'tiled128x128': { TX: 16, TY: 16, SLICES: 1, DEPTH: 8, WIDE: true },
+  'tiledThin': { TX: 4, TY: 1, SLICES: 16, DEPTH: 64, WIDE: false },
+  'skinny': { TX: 4, TY: 2, SLICES: 8, DEPTH: 32, WIDE: false },
 };
-/**
- * DEPTH, the steps of the sum held in workgroup memory, is small on software: SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and
- * tiles only run there to be tested.
- */
+/** Steps of the sum held in workgroup memory where a device has more of it: as many as give every thread a block to fetch, or half as many. */
+const DEEPER: Partial<Record<TiledVariant | 'skinny', readonly [memory: number, DEPTH: number][]>> = {
+  'tiled': [[32_768, 32]],
+  'tiled32x32': [[32_768, 32]],
+  'tiled128x128': [[49_152, 32], [32_768, 16]],
+  'skinny': [[32_768, 64]],
+};
+/** SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and tiles only run on software to be tested: there they are shallow. */
 export const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileShape => {
-  const { software } = e.info;
-  if (variant === 'tiledThin') return { TX: 4, TY: 1, WIDE: false, AHEAD: true, ...(software ? { SLICES: 4, DEPTH: 8 } : { SLICES: 16, DEPTH: 64 }) };
-  if (skinny) return { TX: 4, TY: 2, WIDE: false, AHEAD: !software, ...(software ? { SLICES: 2, DEPTH: 8 } : { SLICES: 8, DEPTH: 32 }) };
-  if (software) return { ...TILES[variant], DEPTH: 4 };
-  // The largest tile then has as many blocks to fetch as threads; with 8 steps half of them would fetch none. It takes 17 KB.
-  return variant === 'tiled128x128' && e.limits.maxComputeWorkgroupStorageSize >= 32_768 ? { ...TILES[variant], DEPTH: 16 } : TILES[variant];
+  const name = skinny && variant !== 'tiledThin' ? 'skinny' : variant;
+  const shape = TILES[name];
+  if (e.info.software) return { ...shape, ...(skinny ? { SLICES: name === 'skinny' ? 2 : 4, DEPTH: 8 } : { DEPTH: 4 }) };
+  const DEPTH = DEEPER[name]?.find(([memory]) => e.limits.maxComputeWorkgroupStorageSize >= memory)?.[1];
+  return { ...shape, DEPTH: DEPTH ?? shape.DEPTH };
 };
 export const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
 
