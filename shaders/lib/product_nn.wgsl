@@ -13,7 +13,7 @@ struct Params {
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> left: array<Unit>;
 @group(0) @binding(3) var<storage, read> weight: array<WeightUnit>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<Out>;
 
 fn extent() -> u32 { return params.n; }
 
@@ -27,21 +27,15 @@ fn column_of(i: u32, width: u32) -> u32 {
 // The end of the segments, `own` or all, that a sum goes over.
 fn sum_end(own: u32) -> u32 { return select(segment_count(), own + 1u, APART); }
 
-fn store(at: u32, sum: f32) {
-  if (ACCUMULATE) { dx[at] += params.alpha * sum; } else { dx[at] = params.alpha * sum; }
-}
+fn out_columns() -> u32 { return params.k; }
 
 var<private> out_start: u32; // where the matrix begins that is written
 
-// Four elements of dx from column k on, as many as there are.
-fn store4(m: u32, k: u32, sums: vec4<f32>) {
+fn store(m: u32, k: u32, sum: Out) {
   var row = (m + params.dx_row) * params.k;
   if (APART) { row = slice_at(m, params.k); }
-  let at = out_start + row + k;
-  if (k < params.k) { store(at, sums.x); }
-  if (k + 1u < params.k) { store(at + 1u, sums.y); }
-  if (k + 2u < params.k) { store(at + 2u, sums.z); }
-  if (k + 3u < params.k) { store(at + 3u, sums.w); }
+  let at = (out_start + row + k) / OUT;
+  if (ACCUMULATE) { dx[at] += params.alpha * sum; } else { dx[at] = params.alpha * sum; }
 }
 
 // Row m of dy in the segment that was entered: where column 0 would lie.

@@ -15,30 +15,23 @@ struct Params {
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> left: array<Unit>;
 @group(0) @binding(3) var<storage, read> weight: array<WeightUnit>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> c: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<Out>;
+@group(0) @binding(5) var<storage, read> c: array<Out>;
+@group(0) @binding(6) var<storage, read_write> y: array<Out>;
 
 fn extent() -> u32 { return params.n; }
 
+fn out_columns() -> u32 { return columns_end(); }
+
 // ADD: 0 overwrites y, 1 accumulates into y, 2 overwrites with c added.
-fn store(m: u32, n: u32, sum: f32) {
+fn store(m: u32, n: u32, sum: Out) {
   let column = params.col + n;
-  let at = row_at(m + params.y_row, params.stride) + column;
+  let at = (row_at(m + params.y_row, params.stride) + column) / OUT;
   var value = params.alpha * sum;
-  if (HAS_BIAS) { value += bias[column]; }
+  if (HAS_BIAS) { value += bias[column / OUT]; }
   if (ADD == 1u) { value += y[at]; }
   if (ADD == 2u) { value += c[at]; }
   y[at] = value;
-}
-
-// Four elements of y from column n on, as many as there are.
-fn store4(m: u32, n: u32, sums: vec4<f32>) {
-  let end = columns_end();
-  if (n < end) { store(m, n, sums.x); }
-  if (n + 1u < end) { store(m, n + 1u, sums.y); }
-  if (n + 2u < end) { store(m, n + 2u, sums.z); }
-  if (n + 3u < end) { store(m, n + 3u, sums.w); }
 }
 
 fn x_offset(m: u32, rows: u32) -> u32 {

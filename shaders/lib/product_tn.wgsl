@@ -10,22 +10,16 @@ struct Params {
 @group(0) @binding(1) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read> a: array<Column>; // lib/columns_*.wgsl
 @group(0) @binding(3) var<storage, read> b: array<Column>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> out: array<Out>;
 
 fn extent() -> u32 { return params.p; }
 fn a_at(m: u32) -> u32 { return row_at(m, params.a_stride) + params.a_col; }
 
 var<private> out_start: u32; // where the matrix begins that is written
 
-fn store(p: u32, q: u32, sum: f32) {
-  let at = out_start + p * params.q + q;
-  if (ACCUMULATE) { out[at] += params.alpha * sum; } else { out[at] = params.alpha * sum; }
-}
+fn out_columns() -> u32 { return params.q; }
 
-// Four elements of out from (p, q) on along q, as many as there are.
-fn store4(p: u32, q: u32, sums: vec4<f32>) {
-  if (q < params.q) { store(p, q, sums.x); }
-  if (q + 1u < params.q) { store(p, q + 1u, sums.y); }
-  if (q + 2u < params.q) { store(p, q + 2u, sums.z); }
-  if (q + 3u < params.q) { store(p, q + 3u, sums.w); }
+fn store(p: u32, q: u32, sum: Out) {
+  let at = (out_start + p * params.q + q) / OUT;
+  if (ACCUMULATE) { out[at] += params.alpha * sum; } else { out[at] = params.alpha * sum; }
 }

@@ -6,6 +6,8 @@ import columnsBy4 from '../../../shaders/lib/columns_by4.wgsl?raw';
 import columnsOdd from '../../../shaders/lib/columns_odd.wgsl?raw';
 import leftBy4 from '../../../shaders/lib/left_by4.wgsl?raw';
 import leftOdd from '../../../shaders/lib/left_odd.wgsl?raw';
+import outBy4 from '../../../shaders/lib/out_by4.wgsl?raw';
+import outOdd from '../../../shaders/lib/out_odd.wgsl?raw';
 import productNN from '../../../shaders/lib/product_nn.wgsl?raw';
 import productNT from '../../../shaders/lib/product_nt.wgsl?raw';
 import productTN from '../../../shaders/lib/product_tn.wgsl?raw';
@@ -43,6 +45,9 @@ function weightLoader(dtype: StorageType, by4: boolean): { library: string[]; co
   if (dtype === 'f32') return { library: [weightBy4F32], constants: {} };
   return { library: [weightBy4Packed], constants: { WEIGHT_TYPE: dtype === 'bf16' ? 1 : 2 } };
 }
+
+/** How a product writes: tiles four elements at a time where every row and part of one is a multiple of 4. */
+const outLibrary = (variant: MatmulVariant, ...columns: number[]): string => (tilingOf(variant) && columns.every((n) => n % 4 === 0) ? outBy4 : outOdd);
 
 /** The most rows these tensors and this kind of rows allow: what a product is classed by, whatever a batch holds. */
 function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart: number | undefined][]): number {
@@ -188,7 +193,10 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
-      library: [K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNT],
+      library: [
+        K % 4 === 0 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNT,
+        outLibrary(variant, ...(segments?.columns ?? []), o.slice?.of ?? 0, o.slice?.from ?? 0, ...w.parts.flatMap((part) => [part.rows, part.rowStart])),
+      ],
       constants: { ...loader.constants, SLICED: sliced, HAS_BIAS: o.bias !== undefined, ADD: o.add === undefined ? 0 : o.add === 'accumulate' ? 1 : 2 },
       access: ['read', 'read', 'read', 'read', 'write', ...(norm ? ['read'] as const : []), ...(along ? ['read', 'read'] as const : []), ...(beside ? ['read', 'write'] as const : [])],
     }),
@@ -272,7 +280,7 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
     const launch = launchNN(e, shape, variant, along ? 5 : 0);
     const kernel = compileKernel(e, {
       ...spec('matmul_nn', variant, launch, {
-        library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNN],
+        library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNN, outLibrary(variant, K)],
         constants: { ...loader.constants, APART: apart, ACCUMULATE: accumulate && !split },
         access: ['read', 'read', 'write', ...(along ? ['read', 'read'] as const : [])],
       }),
@@ -344,7 +352,7 @@ export function matmulTN(e: Engine, o: MatmulTN): Op[] {
   const product: Op = {
     label: o.label,
     ...compileKernel(e, spec('matmul_tn', variant, launch, {
-      library: [segmentLibrary(segments), productTN, by4 ? columnsBy4 : columnsOdd],
+      library: [segmentLibrary(segments), productTN, outLibrary(variant, Q), by4 ? columnsBy4 : columnsOdd],
       constants: { ACCUMULATE: accumulate && !split },
       access: ['read', 'read', 'write'],
     })),
