@@ -13,8 +13,18 @@ export interface EngineInfo {
   software: boolean;
   f16: boolean;
   subgroups: boolean;
+  /** What the device multiplies by its matrix units, f16 by f16 into f32; null where it has none or the browser's flag is off. */
+  subgroupMatrix: SubgroupMatrix | null;
   /** Identifies adapter and driver: measured choices are remembered under it. */
   key: string;
+}
+
+/** A product of [M, K] by [K, N] that a subgroup of at most `lanes` does at once. */
+export interface SubgroupMatrix {
+  M: number;
+  N: number;
+  K: number;
+  lanes: number;
 }
 
 export interface Engine {
@@ -63,6 +73,26 @@ export interface EngineOptions {
 /** Milliseconds of a submit: while a page is looked at, a share of a frame; else long enough that submits cost nothing. */
 export const submitBudget = (watched: boolean): number => (watched ? 10 : 35);
 
+/** Shown by browsers behind a flag only. */
+const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix';
+
+/** As Dawn tells it. */
+interface MatrixConfig {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
+
+/** The largest of the device's products of f16 into f32. From the adapter's info: the device's lists none in Node. */
+function subgroupMatrixOf(info: GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<MatrixConfig> }, { features }: GPUDevice): SubgroupMatrix | null {
+  const { subgroupMatrixConfigs: configs } = info;
+  if (!configs || !['shader-f16', 'subgroups', SUBGROUP_MATRIX].every((f) => features.has(f as GPUFeatureName))) return null;
+  const usable = [...configs].filter((c) => c.componentType === 'f16' && c.resultComponentType === 'f32').toSorted((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
+  return usable[0] ? { M: usable[0].M, N: usable[0].N, K: usable[0].K, lanes: info.subgroupMaxSize } : null;
+}
+
 /** Browsers hide WebGPU from plain http; Node has no notion of it. */
 const insecure = (): boolean => 'isSecureContext' in globalThis && !globalThis.isSecureContext;
 
@@ -73,7 +103,7 @@ export async function openEngine(gpu: GPU | undefined, options: EngineOptions = 
   if (!adapter) throw new EtudeError(noAdapter());
   const requiredLimits: Record<string, number> = {};
   for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
-  const wantedFeatures: GPUFeatureName[] = ['shader-f16', 'subgroups' as GPUFeatureName, 'timestamp-query'];
+  const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX] as GPUFeatureName[];
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({
@@ -105,6 +135,7 @@ function makeEngine(adapter: GPUAdapter, device: GPUDevice, options: EngineOptio
       software,
       f16: device.features.has('shader-f16'),
       subgroups: device.features.has('subgroups' as GPUFeatureName),
+      subgroupMatrix: subgroupMatrixOf(adapter.info, device),
       key: text.trim(),
     },
     variants: {},

@@ -91,6 +91,8 @@ export interface KernelSpec {
   weight?: StorageType;
   /** The body broadcasts within subgroups; only where engine.info.subgroups. */
   subgroups?: boolean;
+  /** The body multiplies subgroup matrices; only where engine.info.subgroupMatrix. */
+  subgroupMatrix?: boolean;
   /** `read` is var<storage, read>, `write` is var<storage, read_write>; in binding order from 2. */
   access: Access[];
 }
@@ -100,12 +102,16 @@ const constant = (name: string, value: number | boolean): string =>
 
 const WEIGHT_TYPES: Record<StorageType, number> = { f32: 0, bf16: 1, f16: 2, int8: 3, nf4: 4 };
 
+/** Which subgroup works on what is uniform within it, which the compiler cannot see. */
+const SUBGROUP_MATRIX = ['enable f16;', 'enable subgroups;', 'enable chromium_experimental_subgroup_matrix;', 'diagnostic(off, subgroup_uniformity);', 'diagnostic(off, chromium.subgroup_matrix_uniformity);'];
+
 /** The whole source: header, library snippets, body. */
 export function kernelSource(spec: KernelSpec): string {
   const header = Object.entries(spec.constants ?? {}).map(([k, v]) => constant(k, v));
   if (spec.weight) header.push(constant('WEIGHT_TYPE', WEIGHT_TYPES[spec.weight]));
   const loader = spec.weight ? [isQuantised(spec.weight) ? quantised : packed] : [];
-  return [`// ${spec.name}`, ...(spec.subgroups ? ['enable subgroups;'] : []), ...header, step, elementwise, ...loader, spec.body].join('\n');
+  const enabled = spec.subgroupMatrix ? SUBGROUP_MATRIX : spec.subgroups ? ['enable subgroups;'] : [];
+  return [`// ${spec.name}`, ...enabled, ...header, step, elementwise, ...loader, spec.body].join('\n');
 }
 
 /** Pipeline and layout for a spec, compiled asynchronously once for each distinct source. */

@@ -19,10 +19,11 @@ export const SKINNY = 32;
 export const FEW_ROWS = 4;
 
 export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled128x64' | 'tiled128x128' | 'tiledThin';
-export type MatmulVariant = 'direct' | 'subgroup' | 'row' | 'split' | TiledVariant;
+export type MatrixVariant = 'matrix' | 'matrix64x64';
+export type MatmulVariant = 'direct' | 'subgroup' | 'row' | 'split' | TiledVariant | MatrixVariant;
 
 const SKINNY_VARIANTS = ['direct', 'subgroup', 'tiled', 'tiledThin'] as const;
-const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled128x64', 'tiled128x128'] as const;
+const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled128x64', 'tiled128x128', 'matrix', 'matrix64x64'] as const;
 
 /** Shape class -> variants. NT: x W^T, skinny = few columns of y. NN: dy W, skinny = few columns of dx. TN: A^T B. */
 export const VARIANTS = {
@@ -42,7 +43,7 @@ const broadcasts = (e: Engine): boolean => e.info.subgroups && (e.device.adapter
 
 /** The variants of a class that this device can run. */
 export function availableVariants(e: Engine, shape: ShapeClass): MatmulVariant[] {
-  return VARIANTS[shape].filter((v) => v !== 'subgroup' || broadcasts(e));
+  return VARIANTS[shape].filter((v) => (v === 'subgroup' ? broadcasts(e) : v === 'matrix' || v === 'matrix64x64' ? e.info.subgroupMatrix !== null : true));
 }
 
 /** Measured on SwiftShader and lavapipe: a skinny NN has too few columns for lanes to share, one row too few rows. */

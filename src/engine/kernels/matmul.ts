@@ -34,6 +34,7 @@ import { availableVariants, chosenVariant, FEW_ROWS, keyOf, SKINNY, type MatmulV
 import {
   directLaunch, isTiled, lanesOf, over, rowLaunch, segmentLibrary, sharedBy, spec, SPLITS, tiledLaunch, tileOf, tilingOf, withBranch, withSums, type Launch, type RowExtras, type Side,
 } from './matmulLaunch.ts';
+import { isMatrix, matrixLaunch } from './matmulMatrix.ts';
 import { rmsNorm } from './rmsNorm.ts';
 
 export { SPLITS };
@@ -47,7 +48,8 @@ function weightLoader(dtype: StorageType, by4: boolean): { library: string[]; co
 }
 
 /** How a product writes: tiles four elements at a time where every row and part of one is a multiple of 4. */
-const outLibrary = (variant: MatmulVariant, ...columns: number[]): string => (tilingOf(variant) && columns.every((n) => n % 4 === 0) ? outBy4 : outOdd);
+const outLibrary = (variant: MatmulVariant, ...columns: number[]): string =>
+  (tilingOf(variant) || isMatrix(variant)) && columns.every((n) => n % 4 === 0) ? outBy4 : outOdd;
 
 /** The most rows these tensors and this kind of rows allow: what a product is classed by, whatever a batch holds. */
 function mostRows(rows: Rows, ...sides: [tensor: Tensor, cols: number, rowStart: number | undefined][]): number {
@@ -111,7 +113,7 @@ export interface Begun {
 
 /** The part of a low-rank weight, where a kernel takes it along. */
 const takenAlong = (variant: MatmulVariant, branch: LowRank | undefined): Tensor | null =>
-  branch && (isTiled(variant) || variant === 'row') && branch.right.parts.length === 1 && branch.right.dtype === 'f32' ? branch.right.parts[0]!.tensor : null;
+  branch && (isTiled(variant) || isMatrix(variant) || variant === 'row') && branch.right.parts.length === 1 && branch.right.dtype === 'f32' ? branch.right.parts[0]!.tensor : null;
 
 export interface MatmulNT {
   label: string;
@@ -146,10 +148,11 @@ export interface MatmulNT {
   yRowStart?: number;
 }
 
-function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, N: number, extras: RowExtras): Launch {
+function launchNT(e: Engine, shape: ShapeClass, variant: MatmulVariant, { rows: N, dtype }: Weight, extras: RowExtras): Launch {
   const skinny = shape === 'matmulNT.skinny';
   if (isTiled(variant)) return tiledLaunch(withBranch(ntTiled, extras.branch), tileOf(e, variant, skinny), { BRANCH: extras.branch });
   const LANES = lanesOf(e);
+  if (isMatrix(variant)) return matrixLaunch(e, variant, withBranch(ntTiled, extras.branch), dtype, extras.branch);
   if (variant === 'row') return rowLaunch(ntRow, extras);
   if (variant === 'direct') return directLaunch(ntDirect);
   const { TALL, height } = sharedBy(skinny ? N : shape === 'matmulNT.row' ? FEW_ROWS : Infinity);
@@ -189,7 +192,7 @@ export function matmulNT(e: Engine, o: MatmulNT): Op[] {
   const parts = along && variant === 'row' ? branch!.parts : undefined;
   const beside = variant === 'row' && !branch && w.parts.length === 1 ? o.beside : undefined;
   const besideRows = beside?.w.rows ?? 0;
-  const launch = launchNT(e, shape, variant, w.rows, { norm: norm !== undefined, branch: along ? free : 0, parts: parts !== undefined, beside: beside ? free : 0, besideRows });
+  const launch = launchNT(e, shape, variant, w, { norm: norm !== undefined, branch: along ? free : 0, parts: parts !== undefined, beside: beside ? free : 0, besideRows });
   const loader = weightLoader(w.dtype, K % 4 === 0);
   const kernel = compileKernel(e, {
     ...spec('matmul_nt', variant, launch, {
@@ -250,7 +253,8 @@ export interface MatmulNN {
   dxRowStart?: number;
 }
 
-function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, branch: number): Launch {
+function launchNN(e: Engine, shape: ShapeClass, variant: MatmulVariant, dtype: StorageType, branch: number): Launch {
+  if (isMatrix(variant)) return matrixLaunch(e, variant, withBranch(nnTiled, branch), dtype, branch);
   const tiling = tilingOf(variant);
   if (tiling) return tiledLaunch(withBranch(nnTiled, branch), tileOf(e, tiling.tiles, shape === 'matmulNN.skinny'), { BRANCH: branch, SPLITS: tiling.splits }, tiling.splits);
   const LANES = lanesOf(e);
@@ -277,7 +281,7 @@ export function matmulNN(e: Engine, o: MatmulNN): Op[] {
     const accumulate = i > 0 || (o.accumulate ?? false);
     // With the first part alone: the others add to what it wrote.
     const along = i === 0 ? takenAlong(variant, branch) : null;
-    const launch = launchNN(e, shape, variant, along ? 5 : 0);
+    const launch = launchNN(e, shape, variant, w.dtype, along ? 5 : 0);
     const kernel = compileKernel(e, {
       ...spec('matmul_nn', variant, launch, {
         library: [leftIsBy4 ? leftBy4 : leftOdd, ...loader.library, segmentLibrary(segments), productNN, outLibrary(variant, K)],

@@ -117,5 +117,6 @@ export const spec = (name: string, variant: MatmulVariant, launch: Launch, rest:
   body: [...rest.library, launch.body].join('\n'),
   constants: { ...rest.constants, ...launch.constants },
   subgroups: variant === 'subgroup',
+  subgroupMatrix: variant === 'matrix' || variant === 'matrix64x64',
   access: rest.access,
 });
