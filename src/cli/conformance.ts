@@ -13,7 +13,8 @@ import { runCase, type CaseResult } from '../worker/conformance/runCase.ts';
 import { sourcesFromFolder } from './fsSource.ts';
 import { NODE_GPU_KINDS, openNodeGpu, type NodeGpuKind } from './nodeGpu.ts';
 
-const USAGE = `npm run conformance -- FOLDER... [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser] [--variants NAME=VALUE,...] [--json FILE]
+const USAGE = `npm run conformance -- FOLDER... [--device swiftshader|lavapipe|gpu|auto] [--runtime node|browser] [--variants NAME=VALUE,...] [--experimental] [--json FILE]
+--experimental shows features that browsers hide behind a flag, as --variants matmulNT.wide=matrix,matmulNN.wide=matrix needs.
 A folder is a case (golden.json in it), masking examples (examples.json in it), or a folder of such folders.`;
 
 type Found = { kind: 'model' | 'masking'; path: string };
@@ -43,7 +44,7 @@ export async function main(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, json: { type: 'string' }, variants: { type: 'string' }, help: { type: 'boolean' } },
+    options: { device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, json: { type: 'string' }, variants: { type: 'string' }, experimental: { type: 'boolean', default: false }, help: { type: 'boolean' } },
   });
   if (values.help || positionals.length === 0 || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
     console.log(USAGE);
@@ -69,7 +70,7 @@ export async function main(argv: string[]): Promise<number> {
       report(result);
     });
   } else if (wanted.length > 0) {
-    const engine = await openEngine(await openNodeGpu(device));
+    const engine = await openEngine(await openNodeGpu(device, { experimental: values.experimental }));
     for (const pair of values.variants?.split(',') ?? []) {
       const [name, value] = pair.split('=');
       engine.variants[name!] = value!;

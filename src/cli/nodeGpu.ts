@@ -17,7 +17,13 @@ export const NODE_GPU_KINDS: readonly NodeGpuKind[] = ['swiftshader', 'lavapipe'
 const outerEnv = { VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES, VK_DRIVER_FILES: process.env.VK_DRIVER_FILES };
 
 /** Dawn stops when its last GPU object is collected; these stay referenced until `closeNodeGpu`. */
-const open = new Map<NodeGpuKind, GPU>();
+const open = new Map<string, GPU>();
+
+/** What Dawn is asked for beyond a driver. */
+interface DawnOptions {
+  /** Features that browsers show behind a flag only: subgroup matrices. */
+  experimental: boolean;
+}
 
 /** Path of SwiftShader's driver description, which every Chromium and Chrome for Linux carries, or null. */
 export function findSwiftShaderIcd(): string | null {
@@ -55,7 +61,7 @@ function selectDriver(icd: string | null): void {
 }
 
 /** A GPU on the given driver, or null where Dawn finds no adapter there that `accept` takes. */
-async function startDawn(icd: string | null, accept: (info: GPUAdapterInfo) => boolean): Promise<GPU | null> {
+async function startDawn({ experimental }: DawnOptions, icd: string | null, accept: (info: GPUAdapterInfo) => boolean): Promise<GPU | null> {
   selectDriver(icd);
   let dawn: { create(options: string[]): GPU; globals: object };
   try {
@@ -70,35 +76,35 @@ async function startDawn(icd: string | null, accept: (info: GPUAdapterInfo) => b
   }
   Object.assign(globalThis, dawn.globals);
   // Timestamps to the nanosecond: only the bench reads them, and nobody spies on anyone in Node.
-  const gpu = dawn.create(['disable-dawn-features=timestamp_quantization', ...(process.platform === 'linux' ? ['backend=vulkan'] : [])]);
+  const gpu = dawn.create(['disable-dawn-features=timestamp_quantization', ...(experimental ? ['enable-dawn-features=allow_unsafe_apis'] : []), ...(process.platform === 'linux' ? ['backend=vulkan'] : [])]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null || !accept(adapter.info)) return null;
   if (isSoftwareAdapter(adapter.info)) sleepWhileGpuWorks();
   return gpu;
 }
 
-async function openSwiftShader(): Promise<GPU> {
+async function openSwiftShader(options: DawnOptions): Promise<GPU> {
   const icd = findSwiftShaderIcd();
   if (icd === null) {
     throw missing('SwiftShader was not found: no Chromium or Chrome lies in any usual place.',
       'apt-get install chromium libvulkan1, or set CHROME_PATH to a Chrome that is installed.');
   }
-  const gpu = await startDawn(icd, (info) => /swiftshader/i.test(`${info.architecture} ${info.device} ${info.description}`));
+  const gpu = await startDawn(options, icd, (info) => /swiftshader/i.test(`${info.architecture} ${info.device} ${info.description}`));
   if (gpu === null) throw missing(`SwiftShader (${icd}) did not start.`, 'apt-get install libvulkan1');
   return gpu;
 }
 
-async function openLavapipe(): Promise<GPU> {
+async function openLavapipe(options: DawnOptions): Promise<GPU> {
   const icd = findLavapipeIcd();
   const backports = 'apt-get install -t bookworm-backports mesa-vulkan-drivers libvulkan1 (Mesa 25 or newer)';
   if (icd === null) throw missing('lavapipe, the software Vulkan driver of Mesa, is not installed.', backports);
-  const gpu = await startDawn(icd, (info) => /llvmpipe/i.test(info.description));
+  const gpu = await startDawn(options, icd, (info) => /llvmpipe/i.test(info.description));
   if (gpu === null) throw missing(`lavapipe (${icd}) did not start; Dawn refuses Mesa 22.`, backports);
   return gpu;
 }
 
-async function openHardware(): Promise<GPU> {
-  const gpu = await startDawn(null, (info) => !isSoftwareAdapter(info));
+async function openHardware(options: DawnOptions): Promise<GPU> {
+  const gpu = await startDawn(options, null, (info) => !isSoftwareAdapter(info));
   if (gpu === null) {
     throw missing('No graphics card with a driver for WebGPU was found.',
       'Install the card\'s Vulkan driver, or choose --device swiftshader or --device lavapipe.');
@@ -112,11 +118,11 @@ export function isSoftwareAdapter(info: GPUAdapterInfo): boolean {
 }
 
 /** The first of hardware, lavapipe and SwiftShader that starts: fastest first. */
-async function openFirst(): Promise<GPU> {
+async function openFirst(options: DawnOptions): Promise<GPU> {
   const reasons: string[] = [];
   for (const attempt of [openHardware, openLavapipe, openSwiftShader]) {
     try {
-      return await attempt();
+      return await attempt(options);
     } catch (error) {
       if (!(error instanceof EtudeError) || error.code !== 'device.driverMissing') throw error;
       reasons.push(error.message);
@@ -127,15 +133,16 @@ async function openFirst(): Promise<GPU> {
 
 /**
  * Starts Dawn on an adapter of the given kind and installs WebGPU's globals (GPUBufferUsage and the rest).
- * Every later call of the same kind gets the same GPU. Throws EtudeError 'device.driverMissing' with the
+ * Every later call of the same kind and options gets the same GPU. Throws EtudeError 'device.driverMissing' with the
  * command that installs what is missing.
  */
-export async function openNodeGpu(kind: NodeGpuKind): Promise<GPU> {
-  const known = open.get(kind);
+export async function openNodeGpu(kind: NodeGpuKind, options: DawnOptions = { experimental: false }): Promise<GPU> {
+  const key = `${kind}${options.experimental ? ' experimental' : ''}`;
+  const known = open.get(key);
   if (known !== undefined) return known;
   const start = { swiftshader: openSwiftShader, lavapipe: openLavapipe, gpu: openHardware, auto: openFirst }[kind];
-  const gpu = await start();
-  open.set(kind, gpu);
+  const gpu = await start(options);
+  open.set(key, gpu);
   return gpu;
 }
 
