@@ -29,8 +29,9 @@ export interface Kit {
   close(): void;
 }
 
-export async function openKit(options: EngineOptions = {}): Promise<Kit> {
-  const engine = await openEngine(await testGpu(), options);
+/** `experimental`: features that browsers hide behind a flag too. */
+export async function openKit({ experimental = false, ...options }: EngineOptions & { experimental?: boolean } = {}): Promise<Kit> {
+  const engine = await openEngine(await testGpu({ experimental }), options);
   const step = new StepUniform(engine);
   const submitter = new Submitter(engine);
   const read = (tensor: Tensor, elements?: number): Promise<Float32Array<ArrayBuffer>> => readTensor(engine, tensor, elements);

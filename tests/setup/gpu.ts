@@ -30,9 +30,9 @@ function watchDevices(): void {
   prototype.etudeWatched = true;
 }
 
-/** The GPU for this test process. Every device made from it is watched: an uncaptured error fails the test it happens in. */
-export async function testGpu(): Promise<GPU> {
-  const gpu = await openNodeGpu(testDeviceKind());
+/** The GPU for this test process, with features that browsers hide behind a flag where `experimental`. Every device made from it is watched: an uncaptured error fails the test it happens in. */
+export async function testGpu(options = { experimental: false }): Promise<GPU> {
+  const gpu = await openNodeGpu(testDeviceKind(), options);
   watchDevices();
   return gpu;
 }
