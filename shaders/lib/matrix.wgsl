@@ -58,8 +58,8 @@ fn peak(b: Block) -> u32 {
   return subgroupMax(max(max(most.x, most.y), max(most.z, most.w)));
 }
 
-// Biased exponent of the power of two that takes a peak to 2^14 .. 2^15; of one that is next to nothing, 2^100.
-fn scale_of(peak: u32) -> u32 { return min(268u - (peak >> 23u), 227u); }
+// Biased exponent of the power of two that takes a peak to 2^14 .. 2^15; of one below 2^-99, 2^113, whose inverse f32 has too.
+fn scale_of(peak: u32) -> u32 { return min(268u - (peak >> 23u), 240u); }
 fn power(biased: u32) -> f32 { return bitcast<f32>(biased << 23u); }
 fn inverse(biased: u32) -> f32 { return power(254u - biased); }
 
@@ -133,8 +133,8 @@ fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32)
   let column_step = right_i % QUADS * 4u;
   let rows = rows_end - min(row, rows_end);
   let branch = (branch_length() + DEPTH - 1u) / DEPTH * DEPTH;
-  var left_scale = 227u;
-  var right_scale = 227u;
+  var left_scale = 240u;
+  var right_scale = 240u;
   for (var at = 0u; ; at += DEPTH) {
     let more = at < branch + length;
     let in_branch = at < branch;
