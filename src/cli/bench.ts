@@ -22,6 +22,7 @@ npm run bench -- peers [SHAPE] ...      beside other packages of npm; peers --he
   --generate N      tokens to generate (64, 16); 0 leaves generation out
   --tune            prints what every kernel variant took, by product; measures on software adapters too
   --variants A=B,.. kernel variants by shape class or product, as a run records them, instead of measuring
+  --experimental    shows kernels what Dawn hides otherwise: subgroup matrices (--runtime node; Chrome has its own flag)
   --recompute       also steps that compute parts of the forward pass again
   --python PATH     the same step in PyTorch + PEFT, f32 and bf16, by this Python; auto: the first on PATH that has torch
   --all             all four shapes with --tune, --recompute and --python auto, and the packages of npm where they are packed
@@ -54,7 +55,7 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
     allowPositionals: true,
     options: {
       device: { type: 'string', default: 'auto' }, runtime: { type: 'string', default: 'node' }, steps: { type: 'string' }, warmup: { type: 'string' }, rank: { type: 'string', default: '16' },
-      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, python: { type: 'string' }, all: { type: 'boolean', default: false }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
+      generate: { type: 'string' }, recompute: { type: 'boolean', default: false }, tune: { type: 'boolean', default: false }, variants: { type: 'string' }, experimental: { type: 'boolean', default: false }, python: { type: 'string' }, all: { type: 'boolean', default: false }, peak: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' },
     },
   });
   if (values.help || !['node', 'browser'].includes(values.runtime) || !NODE_GPU_KINDS.includes(values.device as NodeGpuKind)) {
@@ -98,7 +99,7 @@ export async function main(argv: string[], assets = ASSETS): Promise<number> {
     const { benchInBrowser } = await import('./browserRun.ts');
     for (const shape of shapes) await report(await benchInBrowser(device, request(shape)));
   } else {
-    const gpu = await openNodeGpu(device);
+    const gpu = await openNodeGpu(device, { experimental: values.experimental });
     for (const shape of shapes) await report(await benchShape(gpu, request(shape), progress));
   }
   if (values.all && assets.peersBundle !== null) {

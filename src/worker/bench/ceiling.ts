@@ -32,7 +32,7 @@ export async function measureMatmuls(engine: Engine, sides: readonly number[] = 
   try {
     for (const n of sides) {
       for (const dtype of ['f32', 'bf16'] as const) {
-        for (const variant of availableVariants(engine, 'matmulNT.wide').filter((v) => !(engine.info.software && v.startsWith('tiled')))) {
+        for (const variant of availableVariants(engine, 'matmulNT.wide').filter((v) => !(engine.info.software && /^(tiled|matrix)/.test(v)))) {
           engine.variants['matmulNT.wide'] = variant;
           figures.push({ n, variant, dtype, gflops: await measureOne(engine, n, dtype) });
         }

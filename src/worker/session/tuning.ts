@@ -8,7 +8,8 @@ import type { Engine } from '../../engine/device.ts';
 /** Raised when kernels change so much that old measurements mislead. */
 const MEASUREMENT = 2;
 
-const keyOf = (engine: Engine): string => `variants ${MEASUREMENT}\n${engine.info.key}\n${globalThis.navigator?.userAgent ?? ''}`;
+/** What the browser's flag shows is measured anew: without it these kernels were not among those compared. */
+const keyOf = ({ info }: Engine): string => `variants ${MEASUREMENT}${info.subgroupMatrix ? ' matrix' : ''}\n${info.key}\n${globalThis.navigator?.userAgent ?? ''}`;
 
 /**
  * Gives engine.variants what earlier visits measured, and keeps what this one measures.
