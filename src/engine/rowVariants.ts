@@ -4,6 +4,7 @@
  *   tiled      a workgroup stages keys and values in workgroup memory: GPUs
  *   tiledHalf, tiledQuarter   the same with a half and a quarter of a row a thread: more threads, for a GPU that short batches leave idle
  *   tiledPairs  a quarter of two rows a thread: half the reads of workgroup memory
+ *   blocked     scores and sums as products of tiles, several rows and columns a thread: a quarter of the reads again
  *   split      a workgroup a query and head, the keys split over its threads: few queries on a GPU
  *   row        a thread a row, no barriers: software adapters
  *   group      a workgroup a row: GPUs
@@ -12,10 +13,10 @@ import type { Engine } from './device.ts';
 
 /** Class of work -> variants: the one for software adapters first, then the one for GPUs where nothing was measured. */
 export const ROW_VARIANTS = {
-  attention: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs'],
+  attention: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs', 'blocked'],
   /** At most FEW_QUERIES queries: generation. */
   'attention.decode': ['direct', 'split'],
-  attentionBackward: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs'],
+  attentionBackward: ['direct', 'tiled', 'tiledHalf', 'tiledQuarter', 'tiledPairs', 'blocked'],
   rmsNorm: ['row', 'group'],
   crossEntropy: ['row', 'group'],
 } as const;

@@ -68,6 +68,15 @@ const SHAPES: Record<(typeof ROW_VARIANTS.attention)[number], Shape[]> = {
   // Rows over 2 and 4 threads, then over 4 and 8: more than a subgroup of SwiftShader has lanes.
   tiledHalf: [{ heads: 6, kvHeads: 2, headDim: 64, lengths: [33, 1, 40] }],
   tiledPairs: [{ heads: 4, kvHeads: 2, headDim: 32, lengths: [33, 1, 40], softcap: 2, window: 30 }],
+  // Rows of a workgroup, of the stream and blocks of 64 columns all cut across.
+  blocked: [
+    { heads: 6, kvHeads: 2, headDim: 16, lengths: [65, 1, 70], spread: 3, window: 37, softcap: 1.7 },
+    // 15 s each to compile on SwiftShader; npm run proof runs them on lavapipe.
+    ...(testDeviceKind() === 'swiftshader' ? [] : [
+      { heads: 3, kvHeads: 1, headDim: 64, lengths: [40, 37], window: 23, scale: 0.2 },
+      { heads: 4, kvHeads: 2, headDim: 80, lengths: [33, 1, 40] },
+    ]),
+  ],
   tiledQuarter: [{ heads: 3, kvHeads: 1, headDim: 64, lengths: [40, 37], window: 23, scale: 0.2, softcap: 1.7 }],
 };
 

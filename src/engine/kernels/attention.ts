@@ -1,12 +1,17 @@
 /** Owns causal attention inside segments and windows, with or without soft-capped scores, forward and backward; scores are never stored. */
 import direct from '../../../shaders/attention.wgsl?raw';
+import blocked from '../../../shaders/attention_blocked.wgsl?raw';
+import dkvBlocked from '../../../shaders/attention_backward_dkv_blocked.wgsl?raw';
 import dkvDirect from '../../../shaders/attention_backward_dkv.wgsl?raw';
 import dkvTiled from '../../../shaders/attention_backward_dkv_tiled.wgsl?raw';
+import dqBlocked from '../../../shaders/attention_backward_dq_blocked.wgsl?raw';
 import dqDirect from '../../../shaders/attention_backward_dq.wgsl?raw';
 import dqTiled from '../../../shaders/attention_backward_dq_tiled.wgsl?raw';
 import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
+import attentionBlock from '../../../shaders/lib/attention_block.wgsl?raw';
+import attentionBlockGradients from '../../../shaders/lib/attention_block_gradients.wgsl?raw';
 import keyValueTile from '../../../shaders/lib/key_value_tile.wgsl?raw';
 import lowRankPart from '../../../shaders/lib/low_rank_part.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
@@ -110,7 +115,7 @@ function directLaunch(e: Engine, a: AttentionShape, body: string): Launch {
   };
 }
 
-type Tiled = Exclude<RowVariant<'attention'>, 'direct'>;
+type Tiled = Exclude<RowVariant<'attention'>, 'direct' | 'blocked'>;
 /** Elements of a row that a thread holds in the forward pass (half as many in the backward pass, which holds more of each), rows a workgroup, and rows a thread. */
 const HELD: Record<Tiled, { held: number; rows: number; each: number }> = {
   tiled: { held: 64, rows: 64, each: 1 },
@@ -142,6 +147,23 @@ function tiledLaunch(e: Engine, a: AttentionShape, body: string, variant: Tiled,
     constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, SLICES: slicesPerRow, ROWS_EACH: each, PER: per, TILE: tile, WORKGROUP: workgroup, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
     params: [per, a.heads, ...scaleAndCap(a)],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / rowsPerGroup) * heads, 1),
+  };
+}
+
+/** Products of tiles: as many rows a workgroup as its memory takes; null where that is not enough, or where D is no multiple of 4. */
+function blockedLaunch(e: Engine, a: AttentionShape, body: string, pass: 'forward' | 'backward'): Launch | null {
+  if (a.headDim % 4 !== 0) return null;
+  const pitch = Math.floor(a.headDim / 8) * 2 + 1;
+  // Rows of vec4: the workgroup's own (two of each in the backward pass), 32 that stream by, the weights between them, and what is told of a row.
+  const bytes = (rows: number): number => 16 * (pitch * (rows * (pass === 'forward' ? 1 : 2) + 32) + 9 * rows) + (pass === 'forward' ? 4 * 10 * rows : 0);
+  const ROWS = [32, 16].find((rows) => bytes(rows) <= e.limits.maxComputeWorkgroupStorageSize && rows * a.headDim <= 2048);
+  if (ROWS === undefined) return null;
+  return {
+    variant: 'blocked',
+    body: withVec(4, [softcapLib, attentionBlock, ...(pass === 'backward' ? [attentionBlockGradients] : []), body].join('\n')),
+    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, ROWS, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
+    params: [...scaleAndCap(a), a.headDim / 4, 8],
+    grid: (rows, heads) => linearGrid(Math.ceil(rows / ROWS) * heads, 1),
   };
 }
 
@@ -187,7 +209,9 @@ export const attentionBegins = (e: Engine, a: AttentionArgs): boolean => chosen(
 /** out = softmax(scale q k^T) v and the log-sum-exp of the scores. */
 export function attention(e: Engine, a: AttentionArgs): Op[] {
   const { kind, key, variant } = chosen(e, a);
-  const l = (variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : tiledLaunch(e, a, `${keyValueTile}\n${tiled}`, variant, 'forward')) ?? directLaunch(e, a, direct);
+  const tiles = (of: Tiled): Launch | null => tiledLaunch(e, a, `${keyValueTile}\n${tiled}`, of, 'forward');
+  const made = variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : variant === 'blocked' ? blockedLaunch(e, a, blocked, 'forward') ?? tiles('tiled') : tiles(variant);
+  const l = made ?? directLaunch(e, a, direct);
   const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   const begin = l.variant === 'split' ? a.begin : undefined;
   const tensors = [a.q, a.k, a.v, a.keyStart, a.keyEnd, a.out, ...(begin ? [begin.parts.tensor, begin.a.parts[0]!.tensor] : [a.lse])];
@@ -210,10 +234,12 @@ export function attentionBackward(e: Engine, a: AttentionBackwardArgs): Op[] {
 const pairs = (tokens: number, a: AttentionShape): number => tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
 
 /** A kernel of the backward pass, tiled or direct, with its choice. */
-function backwardOp(e: Engine, a: AttentionBackwardArgs, what: 'dq' | 'dkv', bodies: { direct: string; tiled: string }, output: Tensor, make: (l: Launch) => Op, remake: (view: Engine) => Op): Op {
+function backwardOp(e: Engine, a: AttentionBackwardArgs, what: 'dq' | 'dkv', bodies: { direct: string; tiled: string; blocked: string }, output: Tensor, make: (l: Launch) => Op, remake: (view: Engine) => Op): Op {
   const key = keyFor(`attention.${what}`, a);
   const variant = chosenRowVariant(e, 'attentionBackward', key);
-  const l = (variant === 'direct' ? null : tiledLaunch(e, a, bodies.tiled, variant, 'backward')) ?? directLaunch(e, a, bodies.direct);
+  const tiles = (of: Tiled): Launch | null => tiledLaunch(e, a, bodies.tiled, of, 'backward');
+  const made = variant === 'direct' ? null : variant === 'blocked' ? blockedLaunch(e, a, bodies.blocked, 'backward') ?? tiles('tiled') : tiles(variant);
+  const l = made ?? directLaunch(e, a, bodies.direct);
   const choice: Choice = { key, candidates: ROW_VARIANTS.attentionBackward, usual: variant, inputs: [a.q, a.k, a.v, a.dOut], output, remake: (view) => [remake(view)] };
   return { ...make(l), choice };
 }
@@ -224,7 +250,7 @@ function queryGradient(e: Engine, a: AttentionBackwardArgs): Op {
     ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
     (tokens) => 6 * pairs(tokens, a),
   );
-  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: `${keyValueTile}\n${dqTiled}` }, a.dq, make, (view) => queryGradient(view, a));
+  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: `${keyValueTile}\n${dqTiled}`, blocked: dqBlocked }, a.dq, make, (view) => queryGradient(view, a));
 }
 
 function keyGradients(e: Engine, a: AttentionBackwardArgs): Op {
@@ -233,5 +259,5 @@ function keyGradients(e: Engine, a: AttentionBackwardArgs): Op {
     ['read', 'read', 'read', 'read', 'read', 'read', 'write', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.queryEnd, a.dk, a.dv],
     (tokens) => 8 * pairs(tokens, a),
   );
-  return backwardOp(e, a, 'dkv', { direct: dkvDirect, tiled: dkvTiled }, a.dk, make, (view) => keyGradients(view, a));
+  return backwardOp(e, a, 'dkv', { direct: dkvDirect, tiled: dkvTiled, blocked: dkvBlocked }, a.dk, make, (view) => keyGradients(view, a));
 }
