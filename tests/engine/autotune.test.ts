@@ -69,6 +69,20 @@ describe('the choice of kernel variants', () => {
     expect(table[0]!.ms).toMatchObject({ nothing: null, broken: null });
   });
 
+  it('takes matrix units only where their sums are those of f32 to 1e-5', async () => {
+    const e: Engine = { ...kit.engine, variants: {} };
+    const { ops, x, out } = products();
+    const [op] = ops(e);
+    const off = { label: 'off', rows: TOKENS, x, w: kit.weight('w', 'f32', 48, 40, normal(48 * 40, 1)), y: out.wide, alpha: 1 + 3e-5 };
+    const made: Record<string, Op[]> = {
+      matrix: matmulNT(e, { ...off, bias: kit.empty('bias', 48) }), other: matmulNT(e, { ...off, add: kit.empty('c', 24 * 48) }), matrix64x64: matmulNT(e, { ...off, alpha: 1, bias: kit.empty('bias', 48), add: 'accumulate' }),
+    };
+    const remake = (view: Engine): Op[] => made[view.variants[op!.choice!.key]!] ?? [op!];
+    const table: Measured[] = [];
+    await autotune(e, [{ ...op!, choice: { ...op!.choice!, candidates: ['direct', 'matrix', 'other', 'matrix64x64'], usual: 'direct', remake } }], DIMS, { budgetMs: 60_000, onMeasured: (row) => table.push(row) });
+    expect(table[0]!.ms).toEqual({ direct: expect.any(Number) as number, matrix: null, other: expect.any(Number) as number, matrix64x64: expect.any(Number) as number });
+  });
+
   it('chooses nothing where there is no time', async () => {
     const e: Engine = { ...kit.engine, variants: {} };
     expect(await autotune(e, products().ops(e), DIMS, { budgetMs: 0, only: few })).toEqual({});
