@@ -1,6 +1,6 @@
 // A tile of a product in workgroup memory: TY * 8 rows x TX * 4 columns (TX * 8 where WIDE), walked DEPTH steps of the sum at a time.
 // One thread = every TY-th of the rows x 4 columns (two times that where WIDE, TX * 4 columns apart) of one of SLICES slices of the sum, each of every
-// SLICES-th four steps, which are added in order at the end. A low-rank branch (lib/low_rank.wgsl) is the sum's beginning.
+// SLICES-th four steps, which are added up at the end, half of them to the other half, in an order of their own. A low-rank branch (lib/low_rank.wgsl) is the sum's beginning.
 // While a tile is multiplied, the next one's operands come from memory into registers, each thread's 4 x 4 block of either operand as it is stored:
 // whatever is computed of it there would wait for it, so it is widened, masked and turned on its way into workgroup memory.
 // Including kernels define, for 4 rows (columns) from the first argument on and 4 steps from the second:
@@ -29,7 +29,7 @@ struct RightBlock { s0: vec4<u32>, s1: vec4<u32>, s2: vec4<u32>, s3: vec4<u32> }
 // Left: [a thread's rows][TY][four steps], a vec4 of steps. Right: [four steps][step][four columns], a vec4 of columns.
 var<workgroup> tile_left: array<array<array<vec4<f32>, LEFT_PITCH>, TY>, 8>;
 var<workgroup> tile_right: array<array<array<vec4<f32>, RIGHT_PITCH>, 4>, STEPS>;
-var<workgroup> tile_slices: array<vec4<f32>, select(1u, SLICES * SLICE_SIZE, SLICES > 1u)>;
+var<workgroup> tile_slices: array<vec4<f32>, max(1u, SLICES / 2u * SLICE_SIZE)>;
 
 fn transposed(b: Block) -> Block {
   return Block(vec4<f32>(b.s0.x, b.s1.x, b.s2.x, b.s3.x), vec4<f32>(b.s0.y, b.s1.y, b.s2.y, b.s3.y),
@@ -90,6 +90,29 @@ fn store_rows(s: ptr<function, Sums>, row: u32, rows_end: u32, column: u32) {
   }
 }
 
+// A slice's sums, for the thread that has the same of another slice.
+fn put_slice(s: Sums, slot: u32) {
+  tile_slices[slot] = s.s0;
+  tile_slices[slot + TX * TY] = s.s1;
+  tile_slices[slot + 2u * TX * TY] = s.s2;
+  tile_slices[slot + 3u * TX * TY] = s.s3;
+  tile_slices[slot + 4u * TX * TY] = s.s4;
+  tile_slices[slot + 5u * TX * TY] = s.s5;
+  tile_slices[slot + 6u * TX * TY] = s.s6;
+  tile_slices[slot + 7u * TX * TY] = s.s7;
+}
+
+fn add_slice(s: ptr<function, Sums>, slot: u32) {
+  (*s).s0 += tile_slices[slot];
+  (*s).s1 += tile_slices[slot + TX * TY];
+  (*s).s2 += tile_slices[slot + 2u * TX * TY];
+  (*s).s3 += tile_slices[slot + 3u * TX * TY];
+  (*s).s4 += tile_slices[slot + 4u * TX * TY];
+  (*s).s5 += tile_slices[slot + 5u * TX * TY];
+  (*s).s6 += tile_slices[slot + 6u * TX * TY];
+  (*s).s7 += tile_slices[slot + 7u * TX * TY];
+}
+
 // The whole tile: the sum over the branch's steps and `length` steps, then store_row for each of its rows below rows_end.
 fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32) {
   let slice = local / (TX * TY);
@@ -126,26 +149,14 @@ fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32)
     multiply(&near, &far, min(DEPTH, length - at), slice, tx, ty);
     workgroupBarrier();
   }
-  if (SLICES == 1u) {
-    let own = row0 + ty;
-    store_rows(&near, own, rows_end, column0 + tx * 4u);
-    if (WIDE) { store_rows(&far, own, rows_end, column0 + (TX + tx) * 4u); }
-    return;
+  for (var half = SLICES / 2u; half > 0u; half /= 2u) {
+    let slot = slice % half * SLICE_SIZE + ty * TX + tx;
+    if (slice >= half && slice < 2u * half) { put_slice(near, slot); }
+    workgroupBarrier();
+    if (slice < half) { add_slice(&near, slot); }
+    workgroupBarrier();
   }
-  let slot = slice * SLICE_SIZE + ty * TX + tx;
-  tile_slices[slot] = near.s0;
-  tile_slices[slot + TX * TY] = near.s1;
-  tile_slices[slot + 2u * TX * TY] = near.s2;
-  tile_slices[slot + 3u * TX * TY] = near.s3;
-  tile_slices[slot + 4u * TX * TY] = near.s4;
-  tile_slices[slot + 5u * TX * TY] = near.s5;
-  tile_slices[slot + 6u * TX * TY] = near.s6;
-  tile_slices[slot + 7u * TX * TY] = near.s7;
-  workgroupBarrier();
-  for (var i = local; i < SLICE_SIZE; i += THREADS) {
-    var sum = tile_slices[i];
-    for (var other = i + SLICE_SIZE; other < SLICES * SLICE_SIZE; other += SLICE_SIZE) { sum += tile_slices[other]; }
-    let own = row0 + i / TX;
-    if (own < rows_end) { store_row(own, column0 + i % TX * 4u, sum); }
-  }
+  if (slice > 0u) { return; }
+  store_rows(&near, row0 + ty, rows_end, column0 + tx * 4u);
+  if (WIDE) { store_rows(&far, row0 + ty, rows_end, column0 + (TX + tx) * 4u); }
 }

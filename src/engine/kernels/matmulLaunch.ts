@@ -68,20 +68,23 @@ const TILES: Record<TiledVariant | 'skinny', TileShape> = {
   'tiledThin': { TX: 4, TY: 1, SLICES: 16, DEPTH: 64, WIDE: false },
   'skinny': { TX: 4, TY: 2, SLICES: 8, DEPTH: 32, WIDE: false },
 };
-/** Steps of the sum held in workgroup memory where a device has more of it: as many as give every thread a block to fetch, or half as many. */
-const DEEPER: Partial<Record<TiledVariant | 'skinny', readonly [memory: number, DEPTH: number][]>> = {
-  'tiled': [[32_768, 32]],
-  'tiled32x32': [[32_768, 32]],
-  'tiled128x128': [[49_152, 32], [32_768, 16]],
-  'skinny': [[32_768, 64]],
+/**
+ * Where a device has more of it: so many steps of the sum in workgroup memory that every thread has a block to fetch, or half as many. Skinny products, which
+ * have few tiles and wait for memory, also get twice the slices.
+ */
+const DEEPER: Partial<Record<TiledVariant | 'skinny', readonly [memory: number, shape: Partial<TileShape>][]>> = {
+  'tiled': [[32_768, { DEPTH: 32 }]],
+  'tiled32x32': [[32_768, { DEPTH: 32 }]],
+  'tiled128x128': [[49_152, { DEPTH: 32 }], [32_768, { DEPTH: 16 }]],
+  'tiledThin': [[32_768, { SLICES: 32, DEPTH: 128 }]],
+  'skinny': [[32_768, { SLICES: 16, DEPTH: 128 }]],
 };
 /** SwiftShader compiles the zeroing of that memory word by word, 2 s for 8 KB, and tiles only run on software to be tested: there they are shallow. */
 export const tileOf = (e: Engine, variant: TiledVariant, skinny: boolean): TileShape => {
   const name = skinny && variant !== 'tiledThin' ? 'skinny' : variant;
   const shape = TILES[name];
   if (e.info.software) return { ...shape, ...(skinny ? { SLICES: name === 'skinny' ? 2 : 4, DEPTH: 8 } : { DEPTH: 4 }) };
-  const DEPTH = DEEPER[name]?.find(([memory]) => e.limits.maxComputeWorkgroupStorageSize >= memory)?.[1];
-  return { ...shape, DEPTH: DEPTH ?? shape.DEPTH };
+  return { ...shape, ...DEEPER[name]?.find(([memory]) => e.limits.maxComputeWorkgroupStorageSize >= memory)?.[1] };
 };
 export const isTiled = (variant: MatmulVariant): variant is TiledVariant => variant.startsWith('tiled');
 
