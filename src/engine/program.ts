@@ -133,6 +133,8 @@ export class Submitter {
   readonly #inFlight = new Set<Promise<void>>();
   /** FLOP per ms, learned from finished submits. */
   #speed: number;
+  /** When the last submit was seen to end. */
+  #lastEnd = 0;
   /** What was handed to the queue so far, and the time of the calling thread that it took. */
   readonly counted = { submits: 0, dispatches: 0, encodeMs: 0 };
   /** Times every dispatch while set; slower, since each then has a pass of its own. */
@@ -165,12 +167,13 @@ export class Submitter {
       const work = flops;
       flops = 0;
       const start = performance.now();
-      const queued = this.#inFlight.size;
       const done: Promise<void> = device.queue.onSubmittedWorkDone().then(() => {
         this.#inFlight.delete(done);
-        // Only a submit that waited for nobody tells the speed.
-        const ms = performance.now() - start;
-        if (queued === 0 && ms > 0.2) this.#speed = 0.8 * this.#speed + 0.2 * (work / ms);
+        // What was queued behind another submit began when that one ended. Twice as fast as thought at most: the news of both may have come late and at once.
+        const end = performance.now();
+        const ms = end - Math.max(start, this.#lastEnd);
+        this.#lastEnd = end;
+        if (ms > 0.2) this.#speed = 0.8 * this.#speed + 0.2 * Math.min(work / ms, 2 * Math.max(this.#speed, work / (end - start)));
       });
       this.#inFlight.add(done);
       counted.encodeMs += performance.now() - busySince;
