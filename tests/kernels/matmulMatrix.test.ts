@@ -2,6 +2,7 @@
  * Products by the device's matrix units: the numbers of f32, whatever the operands' size. Where the device has no such units (or hides them) every test here is skipped.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { autotune, type Measured } from '../../src/engine/autotune.ts';
 import type { Engine } from '../../src/engine/device.ts';
 import { TOKENS } from '../../src/engine/kernel.ts';
 import { matmulNN, matmulNT } from '../../src/engine/kernels/matmul.ts';
@@ -189,6 +190,15 @@ describe('products by matrix units', () => {
       expectedDx = expectedDx.map((v, at) => v + own[at]!);
     }
     expect(await kit.read(dx), 'dx').toBeAllclose(expectedDx, 'f32');
+  });
+
+  it('tuning measures them and finds their numbers those of f32', async () => {
+    const e: Engine = { ...kit.engine, variants: {} };
+    const table: Measured[] = [];
+    const w = kit.weight('w', 'f32', N, K, normal(N * K, 3));
+    const product = matmulNT(e, { label: 'nt', rows: TOKENS, x: kit.empty('x', M * K), w, y: kit.empty('y', M * N) });
+    await autotune(e, product, { tokens: M, targets: 0 }, { budgetMs: 60_000, only: ['direct', 'matrix'], onMeasured: (row) => table.push(row) });
+    expect(table[0]!.ms).toEqual({ direct: expect.any(Number) as number, matrix: expect.any(Number) as number });
   });
 
   it('nobody\'s default, and a candidate wherever the device has it', () => {

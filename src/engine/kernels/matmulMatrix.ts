@@ -16,9 +16,9 @@ interface MatrixTile {
   DEPTH: number;
 }
 
-/** Small on software, where fragments are unrolled into single lanes. */
+/** Small on software, where every fragment is compiled into loops of its own. */
 const SOFTWARE: Record<MatrixVariant, MatrixTile> = {
-  'matrix': { DOWN: 2, ACROSS: 1, TALL: 1, WIDE: 2, DEPTH: 8 },
+  'matrix': { DOWN: 2, ACROSS: 2, TALL: 1, WIDE: 1, DEPTH: 8 },
   'matrix64x64': { DOWN: 1, ACROSS: 2, TALL: 2, WIDE: 1, DEPTH: 16 },
 };
 const SIDE: Record<MatrixVariant, number> = { 'matrix': 128, 'matrix64x64': 64 };
