@@ -25,8 +25,9 @@ const SIDE: Record<MatrixVariant, number> = { 'matrix': 128, 'matrix64x64': 64 }
 
 export const isMatrix = (variant: MatmulVariant): variant is MatrixVariant => variant === 'matrix' || variant === 'matrix64x64';
 
-/** Of workgroup memory: both operands in two terms of f16, rows 16 bytes longer than their steps, and a fragment of f32 for each subgroup. */
-const bytesOf = (side: number, depth: number, units: number, { M, N }: SubgroupMatrix): number => 4 * side * (2 * depth + 16) + units * M * N * 4 + 8;
+/** Of workgroup memory: both operands in two terms of f16, rows 16 bytes longer than their steps, a fragment of f32 for each subgroup, two peaks. */
+const bytesOf = ({ DOWN, ACROSS, TALL, WIDE, DEPTH }: MatrixTile, { M, N }: SubgroupMatrix): number =>
+  2 * (DOWN * TALL * M + ACROSS * WIDE * N) * (2 * DEPTH + 16) + DOWN * ACROSS * M * N * 4 + 8;
 
 function tileOf(e: Engine, variant: MatrixVariant, config: SubgroupMatrix): MatrixTile {
   if (e.info.software) return SOFTWARE[variant];
@@ -34,11 +35,11 @@ function tileOf(e: Engine, variant: MatrixVariant, config: SubgroupMatrix): Matr
   const side = SIDE[variant];
   const ACROSS = 2;
   const DOWN = variant === 'matrix' && lanes <= 32 ? 4 : 2;
-  const threads = DOWN * ACROSS * lanes;
-  // As many steps as threads have blocks to fetch, where they fit.
-  const steps = Math.max(K, (16 * threads) / side);
-  const fits = bytesOf(side, steps, DOWN * ACROSS, config) <= e.limits.maxComputeWorkgroupStorageSize;
-  return { DOWN, ACROSS, TALL: side / (DOWN * M), WIDE: side / (ACROSS * N), DEPTH: fits ? steps : Math.max(K, steps / 2) };
+  // As many steps as threads have blocks to fetch; where they do not fit, half of them, then half the columns.
+  const steps = (16 * DOWN * ACROSS * lanes) / side;
+  const tile = (DEPTH: number, columns: number): MatrixTile => ({ DOWN, ACROSS, TALL: side / (DOWN * M), WIDE: columns / (ACROSS * N), DEPTH: Math.max(K, DEPTH) });
+  const smallest = tile(steps / 2, side / 2);
+  return [tile(steps, side), tile(steps / 2, side)].find((t) => bytesOf(t, config) <= e.limits.maxComputeWorkgroupStorageSize) ?? smallest;
 }
 
 /** bf16 and f16 fit one term of f16; a branch, in f32, does not. */
