@@ -4,8 +4,9 @@
 //   and  sum x w = (sum low_x high_w + sum high_x high_w + sum high_x low_w) / (s_x s_w),  in f32. low_x low_w is left out, and low_w where a frozen
 //   weight's 8 or 11 bits are all in high_w.
 // s is the tile's own: it takes the largest magnitude met so far to 2^14 .. 2^15, and where that grows the sums so far are scaled with it, which is exact. So
-// nothing overflows that is finite, |e| is at most 2^-23 |x| or 2^-38 of that largest magnitude, whichever is more, and what is left out 2^-22 |x w|. Only where
-// elements are below 2^-17 of their tile's largest may the last bits of a row depend on the rows beside it.
+// nothing overflows that is finite, |e| is at most 2^-23 |x| or 2^-38 of that largest magnitude, whichever is more (2^-28 where a device takes subnormals of
+// f16 for zero), and what is left out 2^-22 |x w|. Only where elements are below 2^-17 of their tile's largest may the last bits of a row depend on the rows
+// beside it.
 // One workgroup = DOWN x ACROSS subgroups of at most LANES, each with TALL x WIDE fragments of FM x FN sums, walked DEPTH steps of the sum at a time, FK at
 // once; a low-rank branch is the sum's beginning. The next steps' operands come from memory into registers while these are multiplied. Where subgroups are
 // smaller than LANES, those left over only fetch.
