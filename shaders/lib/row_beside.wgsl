@@ -5,10 +5,13 @@
 
 fn all_columns() -> u32 { return params.n + params.beside; }
 
-// Elements k .. of row n; the frozen weight's begins at w0.
-fn row_unit(n: u32, w0: u32, k: u32) -> Unit {
-  if (n < params.n) { return weight_unit(w0 + k); }
-  return beside_weight[(min(n - params.n, params.beside - 1u) * params.k + k) / UNIT];
+struct RowUnits { u0: Unit, u1: Unit, u2: Unit, u3: Unit }
+
+// Four units of row n from element k on, NEXT apart; the frozen weight's begins at w0.
+fn row_units(n: u32, w0: u32, k: u32) -> RowUnits {
+  if (n < params.n) { return RowUnits(weight_unit(w0 + k), weight_unit(w0 + k + NEXT), weight_unit(w0 + k + 2u * NEXT), weight_unit(w0 + k + 3u * NEXT)); }
+  let at = min(n - params.n, params.beside - 1u) * params.k + k;
+  return RowUnits(beside_weight[at / UNIT], beside_weight[(at + NEXT) / UNIT], beside_weight[(at + 2u * NEXT) / UNIT], beside_weight[(at + 3u * NEXT) / UNIT]);
 }
 
 fn store_row(m: u32, n: u32, sum: f32) {
