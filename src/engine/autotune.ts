@@ -23,10 +23,15 @@ const ROUNDS = 5;
 const HOPELESS = 1.5;
 /** By how much the default must be beaten to lose. */
 const CLEARLY = 1.03;
-/** How far a candidate may be from the first one, in units of the largest element: sums in another order are. */
-const SOUND = 1e-4;
-/** Matrix units are as exact as f32 if they round their sums as it does, which not all may: here that is seen. */
-const SOUND_MATRIX = 1e-5;
+/** How far an element may be from the first candidate's: a share of itself and one of the largest. */
+interface Limits {
+  relative: number;
+  absolute: number;
+}
+/** Within rounding of sums in another order. */
+const SOUND: Limits = { relative: 0, absolute: 1e-4 };
+/** Matrix units are as exact as f32 if they round their sums as it does, which not all may: what kernels in f32 are tested to. */
+const SOUND_MATRIX: Limits = { relative: 1e-5, absolute: 2e-6 };
 
 export interface TuneOptions {
   /** Time after which operations not yet measured keep their default, ms; compiling not counted. */
@@ -162,27 +167,29 @@ async function measure(tuning: Tuning, task: Task): Promise<Measured | null> {
   }
 }
 
-/** Compares every kernel not seen before with the first candidate, which runs everywhere. */
+const byMatrix = ({ variant }: Candidate): boolean => variant.startsWith('matrix');
+
+/** Compares every kernel not seen before with the first candidate, which runs everywhere; those by matrix units at each size, since they may err with the length of the sum. */
 async function keepSound(tuning: Tuning, output: Tensor, entries: Candidate[]): Promise<void> {
   const { e, sound } = tuning;
-  const isNew = (program: Program): boolean => program.dispatches.some(({ pipeline }) => !sound.has(pipeline));
+  const isNew = (entry: Candidate): boolean => byMatrix(entry) || entry.program.dispatches.some(({ pipeline }) => !sound.has(pipeline));
   const first = entries[0];
-  if (!first || !entries.some(({ program }) => isNew(program))) return;
+  if (!first || !entries.some(isNew)) return;
   let expected: Float32Array | null = null;
   for (const entry of entries) {
     const { program } = entry;
-    if (program !== first.program && !isNew(program)) continue;
+    if (entry !== first && !isNew(entry)) continue;
     clear(e, [output]);
     await time(tuning, [entry]);
     const got = await readTensor(e, output, Math.min(CHECKED, output.byteLength / 4));
     expected ??= got;
-    for (const { pipeline } of program.dispatches) sound.set(pipeline, agree(expected, got, entry.variant.startsWith('matrix') ? SOUND_MATRIX : SOUND));
+    for (const { pipeline } of program.dispatches) sound.set(pipeline, agree(expected, got, byMatrix(entry) ? SOUND_MATRIX : SOUND));
   }
 }
 
-function agree(a: Float32Array, b: Float32Array, tolerance: number): boolean {
+function agree(a: Float32Array, b: Float32Array, { relative, absolute }: Limits): boolean {
   const largest = a.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-  return a.every((v, i) => Math.abs(v - b[i]!) <= tolerance * largest);
+  return a.every((v, i) => Math.abs(v - b[i]!) <= relative * Math.abs(v) + absolute * largest);
 }
 
 /** Runs each candidate n times, by the GPU's own clock in one submit where it has one, else one after the other, and keeps the best times. */
