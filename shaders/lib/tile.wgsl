@@ -18,7 +18,6 @@ const STEPS: u32 = DEPTH / 4u;
 const LEFT_BLOCKS: u32 = STEPS * TY * 2u;
 const RIGHT_BLOCKS: u32 = STEPS * QUADS;
 const SLICE_SIZE: u32 = TX * TY * 8u; // in vec4
-const_assert !WIDE || SLICES == 1u;
 const_assert LEFT_BLOCKS <= THREADS && RIGHT_BLOCKS <= THREADS;
 
 struct Block { s0: vec4<f32>, s1: vec4<f32>, s2: vec4<f32>, s3: vec4<f32> }
@@ -154,6 +153,11 @@ fn tile_product(row0: u32, column0: u32, length: u32, rows_end: u32, local: u32)
     if (slice >= half && slice < 2u * half) { put_slice(near, slot); }
     workgroupBarrier();
     if (slice < half) { add_slice(&near, slot); }
+    workgroupBarrier();
+    if (!WIDE) { continue; }
+    if (slice >= half && slice < 2u * half) { put_slice(far, slot); }
+    workgroupBarrier();
+    if (slice < half) { add_slice(&far, slot); }
     workgroupBarrier();
   }
   if (slice > 0u) { return; }

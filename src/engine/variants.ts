@@ -6,6 +6,7 @@
  *   tiled         workgroup memory and barriers, 64 x 64 a workgroup: wins on GPUs
  *   tiled32x32    the same with small tiles, for products too small to fill a GPU with larger ones
  *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread, operands fetched ahead: fewer reads of workgroup memory a sum
+ *   tiled64x64by2    the same by twice the threads, each half of the sum: for products too small to fill a GPU with one thread for all of it
  *   tiledThin     half the rows a tile, twice the slices of the sum: for skinny products, which have few tiles
  *   split         a long sum dealt to several workgroups, added up by a dispatch of its own: where the output is too small to fill a GPU
  *   row           for at most 4 rows: bound by reading the weight once
@@ -18,12 +19,12 @@ export const SKINNY = 32;
 /** At most this many rows is a row product: generation. */
 export const FEW_ROWS = 4;
 
-export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled128x64' | 'tiled128x128' | 'tiledThin';
+export type TiledVariant = 'tiled' | 'tiled32x32' | 'tiled64x64' | 'tiled64x64by2' | 'tiled128x64' | 'tiled128x128' | 'tiledThin';
 export type MatrixVariant = 'matrix' | 'matrix64x64';
 export type MatmulVariant = 'direct' | 'subgroup' | 'row' | 'split' | TiledVariant | MatrixVariant;
 
 const SKINNY_VARIANTS = ['direct', 'subgroup', 'tiled', 'tiledThin'] as const;
-const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled128x64', 'tiled128x128', 'matrix', 'matrix64x64'] as const;
+const WIDE = ['direct', 'subgroup', 'tiled', 'tiled32x32', 'tiled64x64', 'tiled64x64by2', 'tiled128x64', 'tiled128x128', 'matrix', 'matrix64x64'] as const;
 
 /** Shape class -> variants. NT: x W^T, skinny = few columns of y. NN: dy W, skinny = few columns of dx. TN: A^T B. */
 export const VARIANTS = {

@@ -63,6 +63,7 @@ const TILES: Record<TiledVariant | 'skinny', TileShape> = {
   'tiled': { TX: 16, TY: 8, SLICES: 1, DEPTH: 16, WIDE: false },
   'tiled32x32': { TX: 8, TY: 4, SLICES: 2, DEPTH: 16, WIDE: false },
   'tiled64x64': { TX: 8, TY: 8, SLICES: 1, DEPTH: 16, WIDE: true },
+  'tiled64x64by2': { TX: 8, TY: 8, SLICES: 2, DEPTH: 8, WIDE: true },
   'tiled128x64': { TX: 8, TY: 16, SLICES: 1, DEPTH: 16, WIDE: true },
   'tiled128x128': { TX: 16, TY: 16, SLICES: 1, DEPTH: 8, WIDE: true },
   'tiledThin': { TX: 4, TY: 1, SLICES: 16, DEPTH: 64, WIDE: false },
@@ -75,6 +76,7 @@ const TILES: Record<TiledVariant | 'skinny', TileShape> = {
 const DEEPER: Partial<Record<TiledVariant | 'skinny', readonly [memory: number, shape: Partial<TileShape>][]>> = {
   'tiled': [[32_768, { DEPTH: 32 }]],
   'tiled32x32': [[32_768, { DEPTH: 32 }]],
+  'tiled64x64by2': [[32_768, { DEPTH: 32 }]],
   'tiled128x128': [[49_152, { DEPTH: 32 }], [32_768, { DEPTH: 16 }]],
   'tiledThin': [[32_768, { SLICES: 32, DEPTH: 128 }]],
   'skinny': [[32_768, { SLICES: 16, DEPTH: 128 }]],
