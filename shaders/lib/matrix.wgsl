@@ -96,7 +96,7 @@ fn put_right(i: u32, b: Block, scale: f32) {
 // Adds the first `quads` of the tile that is there; `both`: the low terms of the right operand too.
 fn multiply(sums: ptr<function, array<Result, TALL * WIDE>>, row: u32, column: u32, quads: u32, both: bool) {
   for (var k = 0u; k < quads; k += FK / 4u) {
-    var right: array<Right, WIDE>;
+    var right = array<Right, WIDE>();
     for (var j = 0u; j < WIDE; j += 1u) { right[j] = subgroupMatrixLoad<Right, col_major>(&right_high, (column + j * FN) * PITCH + k, PITCH); }
     for (var i = 0u; i < TALL; i += 1u) {
       let slot = (row + i * FM) * PITCH + k;
