@@ -141,6 +141,8 @@ export class Submitter {
   profiler: Profiler | null = null;
 
   static readonly MAX_IN_FLIGHT = 2;
+  /** The longest submit while none is in flight. */
+  static readonly FIRST_MS = 2;
   /** What a dispatch costs beside its arithmetic, as FLOP. */
   static readonly DISPATCH_FLOPS = 50_000;
 
@@ -195,7 +197,9 @@ export class Submitter {
           pass = null;
         }
         flops += d.flops(dims) + Submitter.DISPATCH_FLOPS;
-        if (flops > this.#speed * this.#engine.submitBudgetMs || profiler?.full) await flush();
+        // With nothing queued the GPU waits for what is being encoded: a short piece first.
+        const budget = this.#inFlight.size === 0 ? Math.min(Submitter.FIRST_MS, this.#engine.submitBudgetMs) : this.#engine.submitBudgetMs;
+        if (flops > this.#speed * budget || profiler?.full) await flush();
       }
     }
     await flush();
