@@ -47,8 +47,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   for (var e = local; e < ROWS * D4; e += 64u) {
     let row = e / D4;
     let at = (min(first + row, final_key) * KV_HEADS + kv_head) * D4 + e % D4;
-    own[row / 8u][row % 8u][e % D4] = k[at] * params.scale;
-    own_b[row / 8u][row % 8u][e % D4] = v[at];
+    own[0][row / 8u][row % 8u][e % D4] = k[at] * params.scale;
+    own[1][row / 8u][row % 8u][e % D4] = v[at];
   }
 
   var key_sums = Sums();
@@ -60,12 +60,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       put_stream(local, held);
       workgroupBarrier();
       if (now()) { held = gradient_rows(tile, end, head, local); }
-      var s = scores(score_x, score_y);
+      var s = scores(0u, score_x, score_y);
       workgroupBarrier();
       put_stream(local, held);
       workgroupBarrier();
       if (now()) { held = query_rows(tile, end, head, local); }
-      var dp = scores_b(score_x, score_y);
+      var dp = scores(1u, score_x, score_y);
       let i0 = tile + 4u * score_x;
       let i = i0 + vec4<u32>(0u, 1u, 2u, 3u);
       let e0 = lse_delta[min(i0, end - 1u) * HEADS + head];

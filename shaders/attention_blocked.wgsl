@@ -15,18 +15,6 @@ struct Params { scale: f32, cap: f32, d4: u32, fours: u32 } // D4 and STREAM / 4
 var<workgroup> told: array<array<f32, 9>, ROWS>; // by each of a row's eight threads: its largest score, at the end its sum of weights
 var<workgroup> shrunk: array<f32, ROWS>;         // what the sums so far shrink by, at the end the largest score
 
-fn key_rows(tile: u32, end: u32, kv_base: u32, local: u32) -> Held {
-  var held = Held();
-  for (var i = 0u; i < LOADS; i++) { held[i] = k[min(tile + held_row(local, i), end - 1u) * KV_HEADS * D4 + kv_base + held_d(local, i)]; }
-  return held;
-}
-
-fn value_rows(tile: u32, end: u32, kv_base: u32, local: u32) -> Held {
-  var held = Held();
-  for (var i = 0u; i < LOADS; i++) { held[i] = v[min(tile + held_row(local, i), end - 1u) * KV_HEADS * D4 + kv_base + held_d(local, i)]; }
-  return held;
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let unit = group.y * groups.x + group.x;
@@ -59,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   for (var e = local; e < ROWS * D4; e += 64u) {
     let row = e / D4;
-    own[row / 8u][row % 8u][e % D4] = q[(min(first + row, final_query) * HEADS + head) * D4 + e % D4] * params.scale;
+    own[0][row / 8u][row % 8u][e % D4] = q[(min(first + row, final_query) * HEADS + head) * D4 + e % D4] * params.scale;
   }
 
   var sums = Sums();
@@ -69,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     put_stream(local, held);
     workgroupBarrier();
     if (now()) { held = value_rows(tile, end, kv_base, local); }
-    var s = scores(score_x, score_y);
+    var s = scores(0u, score_x, score_y);
     let j = tile + 4u * score_x + vec4<u32>(0u, 1u, 2u, 3u);
     for (var i = 0u; i < SCORE_ROWS; i++) {
       let used = (j >= vec4<u32>(lo[i])) & (j < vec4<u32>(hi[i]));

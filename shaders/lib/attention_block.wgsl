@@ -10,7 +10,8 @@ const BLOCKS: u32 = (D4 + 15u) / 16u; // of 64 columns
 const SUMS: u32 = SUM_ROWS * BLOCKS;
 
 // A dimension for each index: one that is known is checked where this is compiled.
-var<workgroup> own: array<array<array<vec4<f32>, PITCH>, 8>, SCORE_ROWS>;  // [row / 8][row % 8]
+// SIDES: 1, or 2 in the gradients (dOut beside queries, values beside keys).
+var<workgroup> own: array<array<array<array<vec4<f32>, PITCH>, 8>, SCORE_ROWS>, SIDES>;  // [side][row / 8][row % 8]
 var<workgroup> stream: array<array<array<vec4<f32>, PITCH>, 8>, 4>;        // [row % 4][row / 4]
 var<workgroup> weights: array<array<array<vec4<f32>, 9>, 4>, SUM_ROWS>;    // [row / 4][row % 4][four rows of the stream]
 
@@ -40,15 +41,15 @@ fn add_scores(s: ptr<function, Scores>, i: u32, a: vec4<f32>, b0: vec4<f32>, b1:
   (*s)[i] += a.w * vec4<f32>(b0.w, b1.w, b2.w, b3.w);
 }
 
-// own . stream
-fn scores(x: u32, y: u32) -> Scores {
+// own rows of a side . stream
+fn scores(side: u32, x: u32, y: u32) -> Scores {
   var s = Scores();
   for (var d = 0u; d < select(params.d4, D4, UNROLL); d++) {
     let b0 = stream[0][x][d];
     let b1 = stream[1][x][d];
     let b2 = stream[2][x][d];
     let b3 = stream[3][x][d];
-    for (var i = 0u; i < SCORE_ROWS; i++) { add_scores(&s, i, own[i][y][d], b0, b1, b2, b3); }
+    for (var i = 0u; i < SCORE_ROWS; i++) { add_scores(&s, i, own[side][i][y][d], b0, b1, b2, b3); }
   }
   return s;
 }

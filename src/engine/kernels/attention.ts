@@ -11,7 +11,7 @@ import deltaBody from '../../../shaders/attention_delta.wgsl?raw';
 import split from '../../../shaders/attention_split.wgsl?raw';
 import tiled from '../../../shaders/attention_tiled.wgsl?raw';
 import attentionBlock from '../../../shaders/lib/attention_block.wgsl?raw';
-import attentionBlockGradients from '../../../shaders/lib/attention_block_gradients.wgsl?raw';
+import attentionBlockKeys from '../../../shaders/lib/attention_block_keys.wgsl?raw';
 import keyValueTile from '../../../shaders/lib/key_value_tile.wgsl?raw';
 import lowRankPart from '../../../shaders/lib/low_rank_part.wgsl?raw';
 import slices from '../../../shaders/lib/slices.wgsl?raw';
@@ -160,8 +160,8 @@ function blockedLaunch(e: Engine, a: AttentionShape, body: string, pass: 'forwar
   if (ROWS === undefined) return null;
   return {
     variant: 'blocked',
-    body: withVec(4, [softcapLib, attentionBlock, ...(pass === 'backward' ? [attentionBlockGradients] : []), body].join('\n')),
-    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, ROWS, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
+    body: withVec(4, [softcapLib, attentionBlock, body].join('\n')),
+    constants: { HEADS: a.heads, KV_HEADS: a.kvHeads, HEAD_DIM: a.headDim, ROWS, SIDES: pass === 'forward' ? 1 : 2, UNROLL: !e.info.software, SOFTCAP: isCapped(a) },
     params: [...scaleAndCap(a), a.headDim / 4, 8],
     grid: (rows, heads) => linearGrid(Math.ceil(rows / ROWS) * heads, 1),
   };
@@ -210,7 +210,7 @@ export const attentionBegins = (e: Engine, a: AttentionArgs): boolean => chosen(
 export function attention(e: Engine, a: AttentionArgs): Op[] {
   const { kind, key, variant } = chosen(e, a);
   const tiles = (of: Tiled): Launch | null => tiledLaunch(e, a, `${keyValueTile}\n${tiled}`, of, 'forward');
-  const made = variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : variant === 'blocked' ? blockedLaunch(e, a, blocked, 'forward') ?? tiles('tiled') : tiles(variant);
+  const made = variant === 'direct' ? null : variant === 'split' ? splitLaunch(a) : variant === 'blocked' ? blockedLaunch(e, a, `${attentionBlockKeys}\n${blocked}`, 'forward') ?? tiles('tiled') : tiles(variant);
   const l = made ?? directLaunch(e, a, direct);
   const flops = (tokens: number): number => 4 * tokens * typicalKeys(tokens, a) * a.heads * a.headDim;
   const begin = l.variant === 'split' ? a.begin : undefined;
@@ -250,7 +250,7 @@ function queryGradient(e: Engine, a: AttentionBackwardArgs): Op {
     ['read', 'read', 'read', 'read', 'read', 'read', 'read', 'write'], [a.q, a.k, a.v, a.dOut, a.lseDelta, a.keyStart, a.keyEnd, a.dq],
     (tokens) => 6 * pairs(tokens, a),
   );
-  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: `${keyValueTile}\n${dqTiled}`, blocked: dqBlocked }, a.dq, make, (view) => queryGradient(view, a));
+  return backwardOp(e, a, 'dq', { direct: dqDirect, tiled: `${keyValueTile}\n${dqTiled}`, blocked: `${attentionBlockKeys}\n${dqBlocked}` }, a.dq, make, (view) => queryGradient(view, a));
 }
 
 function keyGradients(e: Engine, a: AttentionBackwardArgs): Op {
