@@ -5,7 +5,7 @@
  *   subgroup      registers, one operand broadcast between lanes: no barriers; wins on software adapters
  *   tiled         workgroup memory and barriers, 64 x 64 a workgroup: wins on GPUs
  *   tiled32x32    the same with small tiles, for products too small to fill a GPU with larger ones
- *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread, operands fetched ahead: fewer reads of workgroup memory a sum
+ *   tiled64x64, tiled128x64, tiled128x128    twice the sums a thread: fewer reads of workgroup memory a sum
  *   tiled64x64by2    the same by twice the threads, each half of the sum: for products too small to fill a GPU with one thread for all of it
  *   tiledThin     half the rows a tile, twice the slices of the sum: for skinny products, which have few tiles
  *   split         a long sum dealt to several workgroups, added up by a dispatch of its own: where the output is too small to fill a GPU

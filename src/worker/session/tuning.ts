@@ -6,7 +6,7 @@ import type { EtudeDatabase } from '../../data/db.ts';
 import type { Engine } from '../../engine/device.ts';
 
 /** Raised when kernels change so much that old measurements mislead. */
-const MEASUREMENT = 2;
+const MEASUREMENT = 3;
 
 /** What the browser's flag shows is measured anew: without it these kernels were not among those compared. */
 const keyOf = ({ info }: Engine): string => `variants ${MEASUREMENT}${info.subgroupMatrix ? ' matrix' : ''}\n${info.key}\n${globalThis.navigator?.userAgent ?? ''}`;
